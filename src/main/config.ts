@@ -1,0 +1,109 @@
+/**
+ * Environment to typed config, read once. Nothing else in the project looks at `process.env` for settings; every
+ * variable stands in the README's table.
+ */
+import { createHash } from 'node:crypto'
+import { homedir } from 'node:os'
+import { resolve } from 'node:path'
+import { z } from 'zod'
+
+export interface Listen {
+  host: string
+  port: number
+}
+
+export interface Config {
+  /** All state lives under it. */
+  home: string
+  /** Four hex digits of the home's path: what two Havns on one machine put into interface, rule and cgroup names. */
+  prefix: string
+  api: Listen
+  s3: Listen
+  dns: Listen
+  /** Null: the private PostgreSQL that `up` supervises. */
+  databaseUrl: string | null
+  compute: 'qemu' | 'simulator' | 'incus'
+  accel: 'auto' | 'kvm' | 'tcg'
+  catalogFile: string | null
+  /** vCPUs sold per core. */
+  cpuRatio: number
+  /** Memory sold per MiB of the host; 1 = never overcommitted. */
+  memoryRatio: number
+  /** No new instance once this part of the disk is full. */
+  diskHighWater: number
+  /** How long a deleted instance keeps disk and addresses. */
+  recoverHours: number
+  /** A released address is given to nobody else before. */
+  quarantineMinutes: number
+  /** ACPI shutdown, then power off. */
+  shutdownSeconds: number
+  limits: { perKey: number; perKeyBurst: number; createsPerKey: number; failedLoginsPerMinute: number }
+}
+
+const listen = (fallback: string) =>
+  z
+    .string()
+    .default(fallback)
+    .transform((text, context) => {
+      const match = /^(?:\[([0-9a-f:.]+)\]|([^:\s]+)):(\d{1,5})$/i.exec(text)
+      const port = Number(match?.[3])
+      if (match && port <= 65_535) return { host: (match[1] ?? match[2]) as string, port }
+      context.addIssue({ code: 'custom', message: `${JSON.stringify(text)} is not HOST:PORT, for example ${fallback}` })
+      return z.NEVER
+    })
+const number = (fallback: number, min: number, max: number) => z.coerce.number().min(min).max(max).default(fallback)
+
+const Environment = z.object({
+  HAVN_HOME: z.string().min(1).optional(),
+  HAVN_LISTEN: listen('127.0.0.1:8080'),
+  HAVN_S3_LISTEN: listen('127.0.0.1:9000'),
+  HAVN_DNS_LISTEN: listen('127.0.0.1:5354'),
+  HAVN_DATABASE_URL: z.string().min(1).optional(),
+  HAVN_COMPUTE: z.enum(['qemu', 'simulator', 'incus']).default('qemu'),
+  HAVN_ACCEL: z.enum(['auto', 'kvm', 'tcg']).default('auto'),
+  HAVN_CATALOG: z.string().min(1).optional(),
+  HAVN_CPU_RATIO: number(8, 0.1, 1000),
+  HAVN_MEMORY_RATIO: number(1, 0.1, 100),
+  HAVN_DISK_HIGH_WATER: number(0.9, 0.05, 1),
+  HAVN_RECOVER_HOURS: number(12, 0, 8760),
+  HAVN_QUARANTINE_MINUTES: number(10, 0, 525_600),
+  HAVN_SHUTDOWN_SECONDS: number(60, 1, 3600),
+  HAVN_RATE_PER_KEY: number(1000, 1, 1e9),
+  HAVN_RATE_PER_KEY_BURST: number(2000, 1, 1e9),
+  HAVN_RATE_CREATES: number(100, 1, 1e9),
+  HAVN_RATE_FAILED_LOGINS: number(10, 1, 1e9),
+})
+
+/** Throws an `Error` whose message names each wrong variable. An empty variable counts as unset. */
+export function readConfig(env: NodeJS.ProcessEnv, isRoot = process.getuid?.() === 0): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
+  const parsed = Environment.safeParse(given)
+  if (!parsed.success) {
+    throw new Error(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('\n'))
+  }
+  const e = parsed.data
+  const home = resolve(e.HAVN_HOME ?? (isRoot ? '/var/lib/havn' : `${homedir()}/.havn`))
+  return {
+    home,
+    prefix: createHash('sha256').update(home).digest('hex').slice(0, 4),
+    api: e.HAVN_LISTEN,
+    s3: e.HAVN_S3_LISTEN,
+    dns: e.HAVN_DNS_LISTEN,
+    databaseUrl: e.HAVN_DATABASE_URL ?? null,
+    compute: e.HAVN_COMPUTE,
+    accel: e.HAVN_ACCEL,
+    catalogFile: e.HAVN_CATALOG ?? null,
+    cpuRatio: e.HAVN_CPU_RATIO,
+    memoryRatio: e.HAVN_MEMORY_RATIO,
+    diskHighWater: e.HAVN_DISK_HIGH_WATER,
+    recoverHours: e.HAVN_RECOVER_HOURS,
+    quarantineMinutes: e.HAVN_QUARANTINE_MINUTES,
+    shutdownSeconds: e.HAVN_SHUTDOWN_SECONDS,
+    limits: {
+      perKey: e.HAVN_RATE_PER_KEY,
+      perKeyBurst: e.HAVN_RATE_PER_KEY_BURST,
+      createsPerKey: e.HAVN_RATE_CREATES,
+      failedLoginsPerMinute: e.HAVN_RATE_FAILED_LOGINS,
+    },
+  }
+}

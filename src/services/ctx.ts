@@ -1,0 +1,36 @@
+/** Who asks, with which rights, on which database; the first argument of every service. */
+import type { ComputeDriver } from '../drivers/compute/compute.ts'
+import { CloudError } from '../model/errors.ts'
+import type { AccountId, ApiKeyId } from '../model/ids.ts'
+import type { Scope } from '../model/scopes.ts'
+import type { Db } from '../store/db.ts'
+
+export interface Caller {
+  accountId: AccountId
+  apiKeyId: ApiKeyId | null
+  scopes: ReadonlySet<Scope>
+}
+
+export interface ServiceSettings {
+  recoverHours: number
+  quarantineMinutes: number
+  /** Havn's own public key, put into every instance so that `havn ssh` works; null on a simulator. */
+  ownSshKey: string | null
+}
+
+export interface Ctx {
+  /** The pool, or the transaction that the HTTP layer opened for a call that changes something. */
+  db: Db
+  caller: Caller
+  requestId: string
+  settings: ServiceSettings
+  compute: Pick<ComputeDriver, 'name' | 'readLog'>
+}
+
+export function allow(ctx: Ctx, scope: Scope): void {
+  if (!ctx.caller.scopes.has(scope)) throw new CloudError('forbidden', `this key lacks the scope ${scope}`)
+}
+
+/** Operators see every account; a tenant's queries are narrowed to its own. */
+export const visibleAccount = (ctx: Ctx): AccountId | null =>
+  ctx.caller.scopes.has('operator') ? null : ctx.caller.accountId

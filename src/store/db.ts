@@ -1,0 +1,49 @@
+/** The database as the rest of the code sees it: a pool and a transaction are the same type. */
+import { CompiledQuery, Kysely, PostgresDialect } from 'kysely'
+import pg from 'pg'
+import type { Schema } from './schema.ts'
+
+export type Db = Kysely<Schema>
+
+// PostgreSQL's bigint and numeric arrive as text; ours (bytes, minor units, counters) stay below 2^53.
+const types = new pg.TypeOverrides()
+types.setTypeParser(pg.types.builtins.INT8, (text: string) => {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value)) throw new Error(`integer ${text} does not fit a number`)
+  return value
+})
+
+export interface DbOptions {
+  max?: number
+  /** Shown in pg_stat_activity. */
+  name?: string
+}
+
+export function connect(url: string, { max = 10, name = 'havn' }: DbOptions = {}): Db {
+  const pool = new pg.Pool({ connectionString: url, max, application_name: name, types, keepAlive: true })
+  // A connection that dies while idle (57P01 at a restart of the server) must not take the process with it.
+  pool.on('error', () => {})
+  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
+}
+
+/** Runs `work` in the transaction that `db` already is, or in one of its own. */
+export function atomically<T>(db: Db, work: (tx: Db) => Promise<T>): Promise<T> {
+  return db.isTransaction ? work(db) : db.transaction().execute(work)
+}
+
+export async function execute(db: Db, text: string): Promise<void> {
+  await db.executeQuery(CompiledQuery.raw(text))
+}
+
+/** The cloud's clock. Within one transaction it moves on, as clock_timestamp() does. */
+export async function now(db: Db): Promise<Date> {
+  const { rows } = await db.executeQuery(CompiledQuery.raw('SELECT cloud_now() AS now'))
+  return (rows[0] as { now: Date }).now
+}
+
+const UNIQUE_VIOLATION = '23505'
+/** Whether a query failed because a row with that unique key was there; `constraint` narrows it to one. */
+export function isUniqueViolation(error: unknown, constraint?: string): boolean {
+  const { code, constraint: broken } = error as { code?: string; constraint?: string }
+  return code === UNIQUE_VIOLATION && (constraint === undefined || broken === constraint)
+}

@@ -1,0 +1,244 @@
+/** The tables as TypeScript sees them; migrations/ is what makes them. */
+import type { ColumnType, Generated, GeneratedAlways } from 'kysely'
+import type { ImageState } from '../model/catalog.ts'
+import type { AccountId, ApiKeyId, HostId, IncidentId, InstanceId, OperationId } from '../model/ids.ts'
+import type { InstanceState, Power } from '../model/instance.ts'
+import type { OperationKind, OperationState } from '../model/operation.ts'
+import type { KeyService, Scope } from '../model/scopes.ts'
+
+type Timestamp = ColumnType<Date, Date | string, Date | string>
+type Json<T> = ColumnType<T, string, string>
+
+export interface Schema {
+  clock: { only_row: Generated<boolean>; time_offset: ColumnType<unknown, string, string> }
+  setting: { key: string; value: Json<unknown> }
+  account: {
+    id: AccountId
+    uuid: string
+    number: GeneratedAlways<number>
+    email: string
+    name: string
+    is_operator: Generated<boolean>
+    console_password_hash: string | null
+    credit_minor: number | null
+    suspended_reason: string | null
+    created_at: Generated<Timestamp>
+  }
+  api_key: {
+    id: ApiKeyId
+    account_id: AccountId
+    name: string
+    service: KeyService
+    key_id: string
+    secret_sha256: Buffer
+    scopes: Scope[]
+    expires_at: Timestamp | null
+    revoked_at: Timestamp | null
+    last_used_at: Timestamp | null
+    created_at: Generated<Timestamp>
+  }
+  access_key: {
+    access_key_id: string
+    account_id: AccountId
+    name: string
+    secret_sealed: Buffer
+    revoked_at: Timestamp | null
+    created_at: Generated<Timestamp>
+  }
+  region: {
+    id: string
+    position: number
+    name: string
+    country: string
+    city: string
+    aliases: string[]
+    retired: Generated<boolean>
+  }
+  plan: {
+    id: string
+    number: number
+    position: number
+    name: string
+    vcpus: number
+    memory_mib: number
+    disk_gib: number
+    traffic_tb: number
+    price_monthly_minor: number
+    currency: string
+    retired: Generated<boolean>
+  }
+  image: {
+    id: string
+    number: number
+    position: number
+    name: string
+    family: string
+    version: string
+    is_windows: boolean
+    min_memory_mib: number
+    min_disk_gib: number
+    builder: 'micro' | 'debian' | null
+    retired: Generated<boolean>
+    state: Generated<ImageState>
+    state_reason: string | null
+    digest: string | null
+    virtual_bytes: number | null
+    file_bytes: number | null
+    source: Json<unknown> | null
+    updated_at: Generated<Timestamp>
+  }
+  host: {
+    id: HostId
+    name: string
+    region_id: string
+    driver: string
+    is_online: Generated<boolean>
+    vcpus: number | null
+    memory_mib: number | null
+    disk_bytes: number | null
+    disk_free_bytes: number | null
+    disk_high_water: Generated<number>
+    boot_slots: number | null
+    facts: Json<Record<string, unknown>>
+    seen_at: Generated<Timestamp>
+  }
+  instance: {
+    id: InstanceId
+    uuid: string
+    number: GeneratedAlways<number>
+    account_id: AccountId
+    region_id: string
+    plan_id: string
+    image_id: string
+    host_id: HostId | null
+    name: string
+    hostname: string
+    vcpus: number
+    memory_mib: number
+    disk_gib: number
+    image_digest: string | null
+    mac: string
+    ssh_port: number | null
+    ssh_keys: Generated<string[]>
+    password_hash: string | null
+    state: Generated<InstanceState>
+    state_reason: string | null
+    state_changed_at: Generated<Timestamp>
+    suspended_reason: string | null
+    desired_power: Generated<Power>
+    generation: Generated<number>
+    delete_requested_at: Timestamp | null
+    purge_at: Timestamp | null
+    crash_count: Generated<number>
+    crashed_at: Timestamp | null
+    created_at: Generated<Timestamp>
+    provisioned_at: Timestamp | null
+    started_at: Timestamp | null
+    updated_at: Generated<Timestamp>
+  }
+  instance_stats: {
+    instance_id: InstanceId
+    measured_at: Timestamp
+    cpu_percent: number | null
+    memory_used_bytes: number | null
+    memory_total_bytes: number | null
+    disk_used_bytes: number | null
+    disk_total_bytes: number | null
+    network_in_bytes: number | null
+    network_out_bytes: number | null
+    network_in_raw: number | null
+    network_out_raw: number | null
+  }
+  address_pool: {
+    id: GeneratedAlways<number>
+    family: 4 | 6
+    cidr: string
+    region_id: string | null
+    next_offset: Generated<number>
+    retired: Generated<boolean>
+  }
+  ip_address: {
+    address: string
+    pool_id: number
+    family: 4 | 6
+    instance_id: InstanceId | null
+    allocated_at: Generated<Timestamp>
+    quarantined_until: Timestamp | null
+  }
+  operation: {
+    id: OperationId
+    uuid: string
+    number: GeneratedAlways<number>
+    account_id: AccountId | null
+    kind: OperationKind
+    resource_id: string
+    state: Generated<OperationState>
+    progress_percent: number | null
+    message: string | null
+    error_code: string | null
+    request_id: string | null
+    created_at: Generated<Timestamp>
+    started_at: Timestamp | null
+    finished_at: Timestamp | null
+  }
+  strand: {
+    id: string
+    kind: string
+    step: string
+    host_id: HostId | null
+    state: Json<Record<string, unknown>>
+    intents: Generated<string[]>
+    wake_at: Generated<Timestamp>
+    wakes: Generated<number>
+    lease_token: Generated<number>
+    leased_by: string | null
+    leased_until: Timestamp | null
+    tries: Generated<number>
+    last_error: string | null
+    step_entered_at: Generated<Timestamp>
+    deadline_at: Timestamp | null
+  }
+  incident: {
+    id: IncidentId
+    number: GeneratedAlways<number>
+    strand_id: string
+    kind: string
+    step: string | null
+    message: string
+    opened_at: Generated<Timestamp>
+    resolved_at: Timestamp | null
+    resolution: string | null
+  }
+  event: {
+    id: GeneratedAlways<number>
+    xid: GeneratedAlways<string>
+    at: Generated<Timestamp>
+    account_id: string | null
+    kind: string
+    resource_id: string
+    data: Json<Record<string, unknown>>
+  }
+  audit: {
+    id: string
+    at: Generated<Timestamp>
+    account_id: string | null
+    api_key_id: string | null
+    address: string | null
+    request_id: string
+    dialect: string
+    method: string
+    path: string
+    resource_id: string | null
+    status: number
+    error_code: string | null
+  }
+  idempotency: {
+    account_id: AccountId
+    key: string
+    request_sha256: Buffer
+    status: number | null
+    headers: Json<Record<string, string>> | null
+    body: string | null
+    created_at: Generated<Timestamp>
+  }
+}
