@@ -22,6 +22,8 @@ export interface Ctx {
   /** The pool, or the transaction that the HTTP layer opened for a call that changes something. */
   db: Db
   caller: Caller
+  /** `all` only for a caller with the scope `operator` on a route of the native API that says so. */
+  reach: 'account' | 'all'
   requestId: string
   settings: ServiceSettings
   compute: Pick<ComputeDriver, 'name' | 'readLog'>
@@ -31,6 +33,5 @@ export function allow(ctx: Ctx, scope: Scope): void {
   if (!ctx.caller.scopes.has(scope)) throw new CloudError('forbidden', `this key lacks the scope ${scope}`)
 }
 
-/** Operators see every account; a tenant's queries are narrowed to its own. */
-export const visibleAccount = (ctx: Ctx): AccountId | null =>
-  ctx.caller.scopes.has('operator') ? null : ctx.caller.accountId
+/** The account that queries are narrowed to; null = every account, for an operator on a route that opens that view. */
+export const visibleAccount = (ctx: Ctx): AccountId | null => (ctx.reach === 'all' ? null : ctx.caller.accountId)
