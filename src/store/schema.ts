@@ -7,6 +7,7 @@ import type { OperationKind, OperationState } from '../model/operation.ts'
 import type { KeyService, Scope } from '../model/scopes.ts'
 
 type Timestamp = ColumnType<Date, Date | string, Date | string>
+type TimestampByDefault = ColumnType<Date, Date | string | undefined, Date | string>
 type Json<T> = ColumnType<T, string, string>
 
 export interface Schema {
@@ -22,7 +23,7 @@ export interface Schema {
     console_password_hash: string | null
     credit_minor: number | null
     suspended_reason: string | null
-    created_at: Generated<Timestamp>
+    created_at: TimestampByDefault
   }
   api_key: {
     id: ApiKeyId
@@ -35,7 +36,7 @@ export interface Schema {
     expires_at: Timestamp | null
     revoked_at: Timestamp | null
     last_used_at: Timestamp | null
-    created_at: Generated<Timestamp>
+    created_at: TimestampByDefault
   }
   access_key: {
     access_key_id: string
@@ -43,7 +44,7 @@ export interface Schema {
     name: string
     secret_sealed: Buffer
     revoked_at: Timestamp | null
-    created_at: Generated<Timestamp>
+    created_at: TimestampByDefault
   }
   region: {
     id: string
@@ -85,7 +86,7 @@ export interface Schema {
     virtual_bytes: number | null
     file_bytes: number | null
     source: Json<unknown> | null
-    updated_at: Generated<Timestamp>
+    updated_at: TimestampByDefault
   }
   host: {
     id: HostId
@@ -100,7 +101,7 @@ export interface Schema {
     disk_high_water: Generated<number>
     boot_slots: number | null
     facts: Json<Record<string, unknown>>
-    seen_at: Generated<Timestamp>
+    seen_at: TimestampByDefault
   }
   instance: {
     id: InstanceId
@@ -123,7 +124,7 @@ export interface Schema {
     password_hash: string | null
     state: Generated<InstanceState>
     state_reason: string | null
-    state_changed_at: Generated<Timestamp>
+    state_changed_at: TimestampByDefault
     suspended_reason: string | null
     desired_power: Generated<Power>
     generation: Generated<number>
@@ -131,10 +132,10 @@ export interface Schema {
     purge_at: Timestamp | null
     crash_count: Generated<number>
     crashed_at: Timestamp | null
-    created_at: Generated<Timestamp>
+    created_at: TimestampByDefault
     provisioned_at: Timestamp | null
     started_at: Timestamp | null
-    updated_at: Generated<Timestamp>
+    updated_at: TimestampByDefault
   }
   instance_stats: {
     instance_id: InstanceId
@@ -162,7 +163,7 @@ export interface Schema {
     pool_id: number
     family: 4 | 6
     instance_id: InstanceId | null
-    allocated_at: Generated<Timestamp>
+    allocated_at: TimestampByDefault
     quarantined_until: Timestamp | null
   }
   operation: {
@@ -177,7 +178,7 @@ export interface Schema {
     message: string | null
     error_code: string | null
     request_id: string | null
-    created_at: Generated<Timestamp>
+    created_at: TimestampByDefault
     started_at: Timestamp | null
     finished_at: Timestamp | null
   }
@@ -188,14 +189,14 @@ export interface Schema {
     host_id: HostId | null
     state: Json<Record<string, unknown>>
     intents: Generated<string[]>
-    wake_at: Generated<Timestamp>
+    wake_at: TimestampByDefault
     wakes: Generated<number>
     lease_token: Generated<number>
     leased_by: string | null
     leased_until: Timestamp | null
     tries: Generated<number>
     last_error: string | null
-    step_entered_at: Generated<Timestamp>
+    step_entered_at: TimestampByDefault
     deadline_at: Timestamp | null
   }
   incident: {
@@ -205,14 +206,14 @@ export interface Schema {
     kind: string
     step: string | null
     message: string
-    opened_at: Generated<Timestamp>
+    opened_at: TimestampByDefault
     resolved_at: Timestamp | null
     resolution: string | null
   }
   event: {
     id: GeneratedAlways<number>
     xid: GeneratedAlways<string>
-    at: Generated<Timestamp>
+    at: TimestampByDefault
     account_id: string | null
     kind: string
     resource_id: string
@@ -220,7 +221,7 @@ export interface Schema {
   }
   audit: {
     id: string
-    at: Generated<Timestamp>
+    at: TimestampByDefault
     account_id: string | null
     api_key_id: string | null
     address: string | null
@@ -239,6 +240,6 @@ export interface Schema {
     status: number | null
     headers: Json<Record<string, string>> | null
     body: string | null
-    created_at: Generated<Timestamp>
+    created_at: TimestampByDefault
   }
 }

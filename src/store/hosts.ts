@@ -1,0 +1,93 @@
+/** The machines under the instances, and which of them has room. */
+import { sql } from 'kysely'
+import type { HostId } from '../model/ids.ts'
+import type { Db } from './db.ts'
+
+export interface HostRow {
+  id: HostId
+  name: string
+  regionId: string
+  driver: string
+  isOnline: boolean
+  /** What may be sold: null = unlimited. */
+  vcpus: number | null
+  memoryMib: number | null
+  diskBytes: number | null
+  diskFreeBytes: number | null
+  diskHighWater: number
+  bootSlots: number | null
+  facts: Record<string, unknown>
+  seenAt: Date
+  /** By instances that are not deleted. */
+  usedVcpus: number
+  usedMemoryMib: number
+  instances: number
+}
+
+export interface HostReport {
+  name: string
+  id: HostId
+  regionId: string
+  driver: string
+  vcpus: number | null
+  memoryMib: number | null
+  diskBytes: number | null
+  diskFreeBytes: number | null
+  diskHighWater: number
+  bootSlots: number | null
+  facts: Record<string, unknown>
+}
+
+/** A worker says what its host is and has; the row is found by name, so a host keeps its id over restarts. */
+export async function report(db: Db, host: HostReport): Promise<HostId> {
+  const values = {
+    region_id: host.regionId,
+    driver: host.driver,
+    is_online: true,
+    vcpus: host.vcpus,
+    memory_mib: host.memoryMib,
+    disk_bytes: host.diskBytes,
+    disk_free_bytes: host.diskFreeBytes,
+    disk_high_water: host.diskHighWater,
+    boot_slots: host.bootSlots,
+    facts: JSON.stringify(host.facts),
+    seen_at: sql<Date>`cloud_now()`,
+  }
+  const { id } = await db
+    .insertInto('host')
+    .values({ id: host.id, name: host.name, ...values })
+    .onConflict((conflict) => conflict.column('name').doUpdateSet(values))
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  return id
+}
+
+export const setOffline = async (db: Db, ids: readonly HostId[]): Promise<void> => {
+  await db.updateTable('host').set({ is_online: false }).where('id', 'in', ids).execute()
+}
+
+/** A worker reports every few seconds; one that is silent this long is taken to be gone. */
+const SILENT_SECONDS = 30
+
+export async function list(db: Db, only?: { regionId?: string; id?: HostId }): Promise<HostRow[]> {
+  const { rows } = await sql<HostRow>`
+    SELECT host.id, host.name, host.region_id AS "regionId", host.driver, host.vcpus, host.memory_mib AS "memoryMib",
+      host.is_online AND host.seen_at > cloud_now() - ${SILENT_SECONDS} * interval '1 second' AS "isOnline",
+      host.disk_bytes AS "diskBytes", host.disk_free_bytes AS "diskFreeBytes", host.disk_high_water AS "diskHighWater",
+      host.boot_slots AS "bootSlots", host.facts, host.seen_at AS "seenAt",
+      coalesce(used.vcpus, 0)::float8 AS "usedVcpus", coalesce(used.memory_mib, 0)::float8 AS "usedMemoryMib",
+      coalesce(used.instances, 0)::float8 AS instances
+    FROM host LEFT JOIN (
+      SELECT host_id, sum(vcpus) AS vcpus, sum(memory_mib) AS memory_mib, count(*) AS instances
+      FROM instance WHERE host_id IS NOT NULL AND state <> 'deleted' GROUP BY host_id
+    ) AS used ON used.host_id = host.id
+    WHERE (${only?.regionId ?? null}::text IS NULL OR host.region_id = ${only?.regionId ?? null})
+      AND (${only?.id ?? null}::text IS NULL OR host.id = ${only?.id ?? null})
+    ORDER BY host.name`.execute(db)
+  return rows
+}
+
+/** Held while a place is given, so that two strands cannot both take the last room. */
+export async function lockForPlacement(tx: Db, regionId: string): Promise<void> {
+  await sql`SELECT 1 FROM host WHERE region_id = ${regionId} ORDER BY id FOR UPDATE`.execute(tx)
+}
