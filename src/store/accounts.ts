@@ -1,0 +1,84 @@
+import { sql } from 'kysely'
+import { CloudError, notFound } from '../model/errors.ts'
+import { type AccountId, isUuid, newIdentity } from '../model/ids.ts'
+import { type Db, isUniqueViolation } from './db.ts'
+
+export interface Account {
+  id: AccountId
+  uuid: string
+  number: number
+  email: string
+  name: string
+  isOperator: boolean
+  /** Minor units; null = unlimited. */
+  creditMinor: number | null
+  suspendedReason: string | null
+  createdAt: Date
+}
+
+const COLUMNS = [
+  'id',
+  'uuid',
+  'number',
+  'email',
+  'name',
+  'is_operator as isOperator',
+  'credit_minor as creditMinor',
+  'suspended_reason as suspendedReason',
+  'created_at as createdAt',
+] as const
+
+export interface NewAccount {
+  email: string
+  name: string
+  isOperator: boolean
+  creditMinor: number | null
+  consolePasswordHash: string
+}
+
+export async function insert(tx: Db, account: NewAccount): Promise<Account> {
+  try {
+    return await tx
+      .insertInto('account')
+      .values({
+        ...newIdentity('account'),
+        email: account.email,
+        name: account.name,
+        is_operator: account.isOperator,
+        credit_minor: account.creditMinor,
+        console_password_hash: account.consolePasswordHash,
+      })
+      .returning(COLUMNS)
+      .executeTakeFirstOrThrow()
+  } catch (error) {
+    if (isUniqueViolation(error, 'account_email')) {
+      throw new CloudError('already_exists', `there is an account with the e-mail ${account.email}`)
+    }
+    throw error
+  }
+}
+
+export async function get(db: Db, id: AccountId): Promise<Account> {
+  const row = await db.selectFrom('account').select(COLUMNS).where('id', '=', id).executeTakeFirst()
+  if (!row) throw notFound('account', id)
+  return row
+}
+
+/** By text id, UUID, number or e-mail. */
+export async function find(db: Db, ref: string): Promise<Account | undefined> {
+  const query = db.selectFrom('account').select(COLUMNS)
+  if (isUuid(ref)) return query.where('uuid', '=', ref.toLowerCase()).executeTakeFirst()
+  if (/^[1-9]\d{0,14}$/.test(ref)) return query.where('number', '=', Number(ref)).executeTakeFirst()
+  return query
+    .where((eb) => eb.or([eb('id', '=', ref as AccountId), eb(sql`lower(email)`, '=', ref.toLowerCase())]))
+    .executeTakeFirst()
+}
+
+export async function list(db: Db, { limit, offset }: { limit: number; offset: number }) {
+  const items = await db.selectFrom('account').select(COLUMNS).orderBy('number').limit(limit).offset(offset).execute()
+  const { total } = await db
+    .selectFrom('account')
+    .select((eb) => eb.fn.countAll<number>().as('total'))
+    .executeTakeFirstOrThrow()
+  return { items, total }
+}

@@ -1,0 +1,113 @@
+import { sql } from 'kysely'
+import type { ImageState } from '../model/catalog.ts'
+import { notFound } from '../model/errors.ts'
+import type { Db } from './db.ts'
+import * as events from './events.ts'
+
+export interface Image {
+  id: string
+  number: number
+  name: string
+  family: string
+  version: string
+  isWindows: boolean
+  minMemoryMib: number
+  minDiskGib: number
+  builder: 'micro' | 'debian' | null
+  state: ImageState
+  stateReason: string | null
+  digest: string | null
+  virtualBytes: number | null
+  fileBytes: number | null
+  updatedAt: Date
+}
+
+const COLUMNS = [
+  'id',
+  'number',
+  'name',
+  'family',
+  'version',
+  'is_windows as isWindows',
+  'min_memory_mib as minMemoryMib',
+  'min_disk_gib as minDiskGib',
+  'builder',
+  'state',
+  'state_reason as stateReason',
+  'digest',
+  'virtual_bytes as virtualBytes',
+  'file_bytes as fileBytes',
+  'updated_at as updatedAt',
+] as const
+
+export const list = (db: Db): Promise<Image[]> =>
+  db.selectFrom('image').select(COLUMNS).where('retired', '=', false).orderBy('position').execute()
+
+export const find = (db: Db, id: string): Promise<Image | undefined> =>
+  db.selectFrom('image').select(COLUMNS).where('retired', '=', false).where('id', '=', id).executeTakeFirst()
+
+export async function get(db: Db, id: string): Promise<Image> {
+  const image = await find(db, id)
+  if (!image) throw notFound('image', id)
+  return image
+}
+
+export async function lock(tx: Db, id: string): Promise<Image> {
+  const row = await tx.selectFrom('image').select(COLUMNS).where('id', '=', id).forUpdate().executeTakeFirst()
+  if (!row) throw notFound('image', id)
+  return row
+}
+
+export interface ImageChange {
+  state: ImageState
+  reason?: string | null
+  digest?: string | null
+  virtualBytes?: number | null
+  fileBytes?: number | null
+}
+
+export async function change(tx: Db, id: string, change: ImageChange): Promise<void> {
+  await tx
+    .updateTable('image')
+    .set({
+      state: change.state,
+      state_reason: change.reason ?? null,
+      updated_at: sql<Date>`cloud_now()`,
+      ...(change.digest === undefined ? {} : { digest: change.digest }),
+      ...(change.virtualBytes === undefined ? {} : { virtual_bytes: change.virtualBytes }),
+      ...(change.fileBytes === undefined ? {} : { file_bytes: change.fileBytes }),
+    })
+    .where('id', '=', id)
+    .execute()
+  await events.emit(tx, {
+    accountId: null,
+    kind: 'image',
+    resourceId: id,
+    data: { state: change.state, reason: change.reason ?? null },
+  })
+}
+
+/** A simulator has no files: whatever the catalogue names can be had. */
+export async function makeAllAvailable(tx: Db): Promise<void> {
+  await tx.updateTable('image').set({ state: 'available', state_reason: null }).where('retired', '=', false).execute()
+}
+
+/** Whether a disk may still stand on that file. */
+export async function isInUse(db: Db, digest: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('instance')
+    .select('id')
+    .where('image_digest', '=', digest)
+    .where('host_id', 'is not', null)
+    .limit(1)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** Digests that an image row or a disk needs; every other file in the catalogue folder is left over. */
+export async function digestsInUse(db: Db): Promise<Set<string>> {
+  const { rows } = await sql<{ digest: string }>`
+    SELECT digest FROM image WHERE digest IS NOT NULL
+    UNION SELECT image_digest FROM instance WHERE image_digest IS NOT NULL AND host_id IS NOT NULL`.execute(db)
+  return new Set(rows.map(({ digest }) => digest))
+}
