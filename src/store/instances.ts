@@ -240,7 +240,10 @@ export interface Change {
   crashed?: boolean
 }
 
-/** Writes what changed and tells the watchers when the state or its reason did. */
+/**
+ * Writes what changed and tells the watchers when the state or its reason did. Once a delete was accepted only the
+ * states of deleting are written: a step that was under way must not bring the instance back.
+ */
 export async function change(tx: Db, id: InstanceId, change: Change): Promise<void> {
   const { rows } = await sql<{ changed: boolean }>`
     UPDATE instance SET
@@ -254,7 +257,7 @@ export async function change(tx: Db, id: InstanceId, change: Change): Promise<vo
       crashed_at = CASE WHEN ${change.crashed === true} THEN cloud_now() ELSE instance.crashed_at END,
       updated_at = cloud_now()
     FROM (SELECT state, state_reason FROM instance WHERE id = ${id} FOR UPDATE) AS old
-    WHERE id = ${id}
+    WHERE id = ${id} AND (delete_requested_at IS NULL OR ${change.state === 'deleting' || change.state === 'deleted'})
     RETURNING instance.state <> old.state OR instance.state_reason IS DISTINCT FROM old.state_reason AS changed`.execute(
     tx,
   )

@@ -81,10 +81,11 @@ export const findOpen = (db: Db, resourceId: string): Promise<Operation | undefi
     .where('state', 'in', ['pending', 'running'])
     .executeTakeFirst()
 
-/** Ends the open operation of a resource, if there is one. */
+/** Ends the open operation of a resource, if it is one of these kinds: a step must not end somebody else's. */
 export async function finish(
   tx: Db,
   resourceId: string,
+  kinds: readonly OperationKind[],
   state: 'succeeded' | 'failed' | 'cancelled',
   outcome: { message?: string; errorCode?: ErrorCode } = {},
 ): Promise<void> {
@@ -99,6 +100,7 @@ export async function finish(
       ...(state === 'succeeded' ? { progress_percent: 100 } : {}),
     })
     .where('resource_id', '=', resourceId)
+    .where('kind', 'in', kinds)
     .where('state', 'in', ['pending', 'running'])
     .returning(COLUMNS)
     .executeTakeFirst()

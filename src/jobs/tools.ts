@@ -1,0 +1,20 @@
+/** What the strands of a worker may use. Built once in main/worker.ts. */
+import type { ComputeDriver } from '../drivers/compute/compute.ts'
+import type { HostId } from '../model/ids.ts'
+import type { Db } from '../store/db.ts'
+
+export interface WorkerTools {
+  compute: ComputeDriver
+  /** The hosts that `compute` runs. */
+  hosts: readonly HostId[]
+  /** How many guests of a host may boot at once; null = any number. */
+  bootSlots(): number | null
+  /** The cloud's clock. */
+  now(db: Db): Promise<Date>
+  settings: {
+    shutdownSeconds: number
+    quarantineMinutes: number
+    /** Addresses do not answer here: every instance gets a port on the loopback instead. */
+    forwardsSsh: boolean
+  }
+}
