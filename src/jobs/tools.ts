@@ -18,3 +18,16 @@ export interface WorkerTools {
     forwardsSsh: boolean
   }
 }
+
+/** What the reconcilers of a worker may use. */
+export interface ReconcilerTools {
+  db: Db
+  compute: ComputeDriver
+  hosts: readonly HostId[]
+  /** Filled by the instance reconciler: what the driver knows and no row owns. */
+  orphans: Set<string>
+  /** The sampler's memory. */
+  lastSamples: Map<string, string>
+  /** Tells the database what the hosts are and have. */
+  reportHosts(): Promise<void>
+}

@@ -12,10 +12,18 @@ export interface Caller {
 }
 
 export interface ServiceSettings {
+  version: string
+  compute: 'qemu' | 'simulator' | 'incus'
   recoverHours: number
-  quarantineMinutes: number
   /** Havn's own public key, put into every instance so that `havn ssh` works; null on a simulator. */
   ownSshKey: string | null
+  /** Seals what must be read again (S3 secrets). */
+  masterKey: Buffer
+  apiUrl: string
+  s3Url: string
+  dnsAddress: string
+  /** Where uploaded image files wait for their import. */
+  uploadsFolder: string
 }
 
 export interface Ctx {

@@ -26,6 +26,9 @@ export interface Instance {
     id: string
     number: number
     name: string
+    vcpus: number
+    memoryMib: number
+    diskGib: number
     trafficTb: number
     priceMonthlyMinor: number
     currency: string
@@ -82,6 +85,9 @@ function selectInstance(db: Db) {
       'plan.id as planId',
       'plan.number as planNumber',
       'plan.name as planName',
+      'plan.vcpus as planVcpus',
+      'plan.memory_mib as planMemoryMib',
+      'plan.disk_gib as planDiskGib',
       'plan.traffic_tb as trafficTb',
       'plan.price_monthly_minor as priceMonthlyMinor',
       'plan.currency',
@@ -102,11 +108,22 @@ type InstanceRow =
     : Awaited<ReturnType<InstanceQuery['executeTakeFirstOrThrow']>>
 
 function asInstance(row: InstanceRow): Instance {
-  const { planId, planNumber, planName, trafficTb, priceMonthlyMinor, currency, ...withoutPlan } = row
+  const { planId, planNumber, planName, planVcpus, planMemoryMib, planDiskGib, ...withoutPlanSize } = row
+  const { trafficTb, priceMonthlyMinor, currency, ...withoutPlan } = withoutPlanSize
   const { imageId, imageNumber, imageName, family, version, isWindows, ...rest } = withoutPlan
   return {
     ...rest,
-    plan: { id: planId, number: planNumber, name: planName, trafficTb, priceMonthlyMinor, currency },
+    plan: {
+      id: planId,
+      number: planNumber,
+      name: planName,
+      vcpus: planVcpus,
+      memoryMib: planMemoryMib,
+      diskGib: planDiskGib,
+      trafficTb,
+      priceMonthlyMinor,
+      currency,
+    },
     image: { id: imageId, number: imageNumber, name: imageName, family, version, isWindows },
   }
 }

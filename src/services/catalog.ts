@@ -1,0 +1,71 @@
+/** What there is to choose from. */
+import { CloudError } from '../model/errors.ts'
+import * as catalog from '../store/catalog.ts'
+import * as imageRows from '../store/images.ts'
+import type { Ctx } from './ctx.ts'
+
+export const regions = (ctx: Pick<Ctx, 'db'>): Promise<catalog.Region[]> => catalog.listRegions(ctx.db)
+
+/** By id or any of its aliases; blanks around and case do not count. */
+export async function findRegion(ctx: Pick<Ctx, 'db'>, word: string): Promise<catalog.Region | undefined> {
+  const wanted = word.trim().toLowerCase()
+  return (await regions(ctx)).find((region) => region.id === wanted || region.aliases.includes(wanted))
+}
+
+export const plans = (ctx: Pick<Ctx, 'db'>): Promise<catalog.Plan[]> => catalog.listPlans(ctx.db)
+
+/** Every image of the catalogue, installed or not; its `state` says which. */
+export const images = (ctx: Pick<Ctx, 'db'>): Promise<imageRows.Image[]> => imageRows.list(ctx.db)
+
+/** The plan that a choice means, the first one when nothing was chosen. */
+export async function choosePlan(ctx: Ctx, id: string | undefined): Promise<catalog.Plan> {
+  const offered = await plans(ctx)
+  const plan = id === undefined ? offered[0] : offered.find((candidate) => candidate.id === id)
+  if (!plan) throw unknown('planId', id, offered)
+  return plan
+}
+
+/** The region that a choice means; the first one with a host when nothing was chosen. */
+export async function chooseRegion(ctx: Ctx, word: string | undefined): Promise<catalog.Region> {
+  const offered = await regions(ctx)
+  const region = word === undefined ? offered.find(({ available }) => available) : await findRegion(ctx, word)
+  if (!region && word === undefined) throw new CloudError('unavailable', 'no host is online; try again in a moment')
+  if (!region) throw unknown('regionId', word, offered)
+  if (!region.available) {
+    const open = offered.filter(({ available }) => available).map(({ id }) => id)
+    throw refuse('regionId', word, `region ${region.id} has no host; there is ${open.join(', ') || 'none'}`)
+  }
+  return region
+}
+
+/** The image that a choice means, the first installed one when nothing was chosen. Only an installed one will do. */
+export async function chooseImage(ctx: Ctx, id: string | undefined): Promise<imageRows.Image> {
+  const offered = await images(ctx)
+  const image =
+    id === undefined ? offered.find(({ state }) => state === 'available') : offered.find((one) => one.id === id)
+  if (!image && id === undefined) throw new CloudError('unavailable', 'no image is installed yet; build or import one')
+  if (!image) throw unknown('imageId', id, offered)
+  if (image.state !== 'available') {
+    throw refuse('imageId', id, `image ${image.id} is not installed (${image.state}); ${howToGet(image)}`)
+  }
+  return image
+}
+
+const howToGet = (image: imageRows.Image): string =>
+  image.state === 'building' || image.state === 'importing'
+    ? 'wait until it is there'
+    : image.builder
+      ? `the operator can run: havn image build ${image.id}`
+      : `the operator can run: havn image import FILE --sha256 … --os ${image.id}`
+
+function unknown(field: string, given: string | undefined, offered: readonly { id: string }[]): CloudError {
+  const noun = field.replace(/Id$/, '')
+  return refuse(field, given, `no ${noun} ${JSON.stringify(given)}; there is ${offered.map(({ id }) => id).join(', ')}`)
+}
+
+/** `unknown_choice` lets a dialect answer these as its own kind of refusal, apart from malformed input. */
+function refuse(field: string, input: string | undefined, message: string): CloudError {
+  return new CloudError('invalid', message, {
+    issues: [{ where: 'body', path: [field], code: 'unknown_choice', message, input }],
+  })
+}

@@ -1,0 +1,309 @@
+/** The rules of instances: who may do what in which state. What takes longer than the answer is the strand's to do. */
+import { randomBytes } from 'node:crypto'
+import { startStrand } from '../jobs/engine/start.ts'
+import { instanceStrand } from '../jobs/instance.ts'
+import { canEverFit } from '../jobs/placement.ts'
+import { CloudError, invalidField, notFound } from '../model/errors.ts'
+import { type InstanceId, newIdentity } from '../model/ids.ts'
+import {
+  canInstance,
+  HOSTNAME_RULE,
+  type InstanceAction,
+  type InstanceState,
+  isHostname,
+  SSH_KEYS_MAX,
+} from '../model/instance.ts'
+import type { OperationKind } from '../model/operation.ts'
+import { normalizeSshKey } from '../model/ssh-key.ts'
+import * as addresses from '../store/addresses.ts'
+import { atomically, type Db, now } from '../store/db.ts'
+import * as hosts from '../store/hosts.ts'
+import type { Instance } from '../store/instances.ts'
+import * as instances from '../store/instances.ts'
+import type { Operation } from '../store/operations.ts'
+import * as operations from '../store/operations.ts'
+import * as statistics from '../store/stats.ts'
+import * as strands from '../store/strands.ts'
+import { chooseImage, choosePlan, chooseRegion, findRegion } from './catalog.ts'
+import { allow, type Ctx, visibleAccount } from './ctx.ts'
+
+export type { Instance }
+
+export interface Accepted {
+  instance: Instance
+  operation: Operation
+}
+
+export interface ListInput {
+  states?: readonly InstanceState[]
+  /** An id or alias; one that means nothing matches nothing. */
+  region?: string
+  name?: string
+  limit?: number
+  offset?: number
+}
+
+export async function list(
+  ctx: Ctx,
+  { region, ...filter }: ListInput = {},
+): Promise<{ items: Instance[]; total: number }> {
+  allow(ctx, 'instances:read')
+  const regionId = region === undefined ? undefined : ((await findRegion(ctx, region))?.id ?? '')
+  return instances.list(ctx.db, {
+    accountId: visibleAccount(ctx),
+    ...filter,
+    ...(regionId === undefined ? {} : { regionId }),
+  })
+}
+
+/** By text id, UUID, number, or a name that is the caller's only one. */
+export async function get(ctx: Ctx, ref: string): Promise<Instance> {
+  allow(ctx, 'instances:read')
+  return instances.get(ctx.db, await resolve(ctx, ref))
+}
+
+async function resolve(ctx: Ctx, ref: string): Promise<InstanceId> {
+  const ids = await instances.findIds(ctx.db, ref, { accountId: visibleAccount(ctx) })
+  if (ids.length > 1) {
+    throw new CloudError('conflict', `${JSON.stringify(ref)} is the name of ${ids.length} instances: ${ids.join(', ')}`)
+  }
+  const [id] = ids
+  if (!id) throw notFound('instance', ref)
+  return id
+}
+
+export interface CreateInput {
+  /** What people call it; the host name when absent. */
+  name?: string
+  hostname?: string
+  planId?: string
+  /** Id or alias. */
+  regionId?: string
+  imageId?: string
+  sshKeys?: readonly string[]
+  /** crypt(3) form, for root. */
+  passwordHash?: string
+}
+
+export async function create(ctx: Ctx, input: CreateInput): Promise<Accepted> {
+  allow(ctx, 'instances:write')
+  const hostname = hostnameOf(input)
+  const sshKeys = cleanSshKeys(input.sshKeys ?? [])
+  const [plan, region, image] = [
+    await choosePlan(ctx, input.planId),
+    await chooseRegion(ctx, input.regionId),
+    await chooseImage(ctx, input.imageId),
+  ]
+  if (plan.memoryMib < image.minMemoryMib || plan.diskGib < image.minDiskGib) {
+    throw invalidField(
+      'planId',
+      `${image.name} needs at least ${image.minMemoryMib} MiB of memory and ${image.minDiskGib} GiB of disk; plan ${plan.id} has ${plan.memoryMib} MiB and ${plan.diskGib} GiB`,
+      input.planId,
+    )
+  }
+  const candidates = await hosts.list(ctx.db, { regionId: region.id })
+  if (!canEverFit(candidates, plan)) {
+    throw new CloudError('no_capacity', `no host in ${region.id} is large enough for plan ${plan.id}`)
+  }
+  return atomically(ctx.db, async (tx) => {
+    const identity = newIdentity('instance')
+    await instances.insert(tx, {
+      ...identity,
+      accountId: ctx.caller.accountId,
+      regionId: region.id,
+      planId: plan.id,
+      imageId: image.id,
+      name: input.name?.trim() || hostname,
+      hostname,
+      vcpus: plan.vcpus,
+      memoryMib: plan.memoryMib,
+      diskGib: plan.diskGib,
+      mac: newMac(),
+      sshKeys: ctx.settings.ownSshKey ? [...sshKeys, ctx.settings.ownSshKey] : sshKeys,
+      passwordHash: input.passwordHash ?? null,
+    })
+    await allocateAddresses(tx, region.id, identity.id)
+    await startStrand(tx, instanceStrand, identity.id)
+    const operation = await openOperation(ctx, tx, 'instance.create', identity.id)
+    return { instance: await instances.get(tx, identity.id), operation }
+  })
+}
+
+function hostnameOf({ name, hostname }: CreateInput): string {
+  const given =
+    hostname ??
+    name
+      ?.trim()
+      .toLowerCase()
+      .replace(/[^a-z0-9.-]+/g, '-')
+      .replace(/^[-.]+|[-.]+$/g, '')
+  if (given && isHostname(given)) return given
+  throw invalidField('hostname', HOSTNAME_RULE, hostname ?? name)
+}
+
+function cleanSshKeys(keys: readonly string[]): string[] {
+  if (keys.length > SSH_KEYS_MAX) throw invalidField('sshKeys', `at most ${SSH_KEYS_MAX} keys`)
+  const clean = keys.map((key, index) => {
+    const line = normalizeSshKey(key)
+    if (line) return line
+    const message =
+      'not an OpenSSH public key: one line as in authorized_keys, for example "ssh-ed25519 AAAA… me@laptop"'
+    throw new CloudError('invalid', message, {
+      issues: [{ where: 'body', path: ['sshKeys', index], code: 'custom', message, input: key }],
+    })
+  })
+  return [...new Set(clean)]
+}
+
+/** Locally administered, unicast, under QEMU's customary prefix. */
+const newMac = (): string =>
+  `52:54:00:${randomBytes(3)
+    .toString('hex')
+    .replace(/(..)(..)(..)/, '$1:$2:$3')}`
+
+/** A region without an IPv6 pool has none; one whose pools are used up takes nobody more. */
+async function allocateAddresses(tx: Db, regionId: string, id: InstanceId): Promise<void> {
+  const pools = await addresses.listPools(tx)
+  for (const family of [4, 6] as const) {
+    const hasPool = pools.some((pool) => pool.family === family && (pool.region_id ?? regionId) === regionId)
+    if (hasPool && !(await addresses.allocate(tx, family, regionId, id))) {
+      throw new CloudError('no_capacity', `every IPv${family} address of ${regionId} is in use`)
+    }
+  }
+}
+
+export interface PowerOptions {
+  /** What to do when it already is in the wished state: dialects disagree. */
+  ifAlready?: 'accept' | 'refuse'
+}
+
+export const start = (ctx: Ctx, ref: string, options?: PowerOptions) =>
+  power(ctx, ref, { action: 'start', becomes: 'starting', already: 'running', ...options })
+
+export const stop = (ctx: Ctx, ref: string, options?: PowerOptions) =>
+  power(ctx, ref, { action: 'stop', becomes: 'stopping', already: 'stopped', ...options })
+
+export const reboot = (ctx: Ctx, ref: string, options: { ifStopped?: 'start' | 'refuse' } = {}) =>
+  power(ctx, ref, { action: 'reboot', becomes: 'rebooting', startIfStopped: options.ifStopped === 'start' })
+
+interface PowerChange extends PowerOptions {
+  action: InstanceAction
+  becomes: InstanceState
+  already?: InstanceState
+  startIfStopped?: boolean
+}
+
+/** `operation` is null when the instance already was as wished and that is accepted. */
+async function power(
+  ctx: Ctx,
+  ref: string,
+  wish: PowerChange,
+): Promise<{ instance: Instance; operation: Operation | null }> {
+  allow(ctx, 'instances:write')
+  const id = await resolve(ctx, ref)
+  return atomically(ctx.db, async (tx) => {
+    const row = await instances.lock(tx, id)
+    if (row.delete_requested_at) throw notFound('instance', ref)
+    if (row.state === wish.already && wish.ifAlready === 'accept') {
+      return { instance: await instances.get(tx, id), operation: null }
+    }
+    const starts = wish.action === 'start' || (wish.startIfStopped === true && row.state === 'stopped')
+    const action = starts ? 'start' : wish.action
+    if (row.suspended_reason !== null && action !== 'stop') {
+      throw new CloudError('conflict', `the instance is suspended: ${row.suspended_reason}`)
+    }
+    if (!canInstance(action, row.state)) {
+      throw new CloudError('conflict', `cannot ${wish.action} an instance that is ${row.state}`)
+    }
+    await instances.change(tx, id, {
+      state: starts ? 'starting' : wish.becomes,
+      desiredPower: action === 'stop' ? 'off' : 'on',
+    })
+    const operation = await openOperation(ctx, tx, `instance.${action}`, id)
+    await strands.wake(tx, id)
+    return { instance: await instances.get(tx, id), operation }
+  })
+}
+
+/**
+ * Accepted in every state; whatever else is under way is cancelled. From here on callers see `not_found`. Without
+ * `purge`, disk and addresses are kept for the hours in which a deletion can be taken back.
+ */
+export async function remove(ctx: Ctx, ref: string, { purge = false } = {}): Promise<Accepted> {
+  allow(ctx, 'instances:write')
+  const id = await resolve(ctx, ref)
+  return atomically(ctx.db, async (tx) => {
+    const row = await instances.lock(tx, id)
+    if (row.delete_requested_at) throw notFound('instance', ref)
+    await instances.requestDelete(tx, id, purge ? 0 : ctx.settings.recoverHours)
+    const open = await operations.findOpen(tx, id)
+    if (open) await operations.finish(tx, id, [open.kind], 'cancelled', { message: 'the instance was deleted' })
+    const operation = await openOperation(ctx, tx, 'instance.delete', id)
+    await strands.wake(tx, id, 'delete')
+    return { instance: await instances.get(tx, id), operation }
+  })
+}
+
+export async function rename(ctx: Ctx, ref: string, { name }: { name: string }): Promise<Instance> {
+  allow(ctx, 'instances:write')
+  const id = await resolve(ctx, ref)
+  return atomically(ctx.db, async (tx) => {
+    const row = await instances.lock(tx, id)
+    if (row.delete_requested_at) throw notFound('instance', ref)
+    await instances.rename(tx, id, name.trim())
+    return instances.get(tx, id)
+  })
+}
+
+export interface Stats {
+  state: InstanceState
+  uptimeSeconds: number | null
+  measuredAt: Date | null
+  cpuPercent: number | null
+  memoryUsedBytes: number | null
+  memoryTotalBytes: number | null
+  diskUsedBytes: number | null
+  diskTotalBytes: number | null
+  networkInBytes: number | null
+  networkOutBytes: number | null
+}
+
+/** A measurement older than this says nothing about now. */
+const STALE_MS = 60_000
+
+/** What was measured; null what nothing measures. Traffic counts since creation and stays readable while it is off. */
+export async function stats(ctx: Ctx, ref: string): Promise<Stats> {
+  const instance = await get(ctx, ref)
+  const time = await now(ctx.db)
+  const row = await statistics.find(ctx.db, instance.id)
+  const isRunning = instance.state === 'running'
+  const isFresh =
+    isRunning &&
+    row !== undefined &&
+    time.getTime() - row.measuredAt.getTime() < STALE_MS &&
+    (instance.startedAt === null || row.measuredAt >= instance.startedAt)
+  return {
+    state: instance.state,
+    uptimeSeconds:
+      isRunning && instance.startedAt
+        ? Math.max(0, Math.floor((time.getTime() - instance.startedAt.getTime()) / 1_000))
+        : null,
+    measuredAt: row?.measuredAt ?? null,
+    cpuPercent: isFresh ? row.cpuPercent : null,
+    memoryUsedBytes: isFresh ? row.memoryUsedBytes : null,
+    memoryTotalBytes: isFresh ? row.memoryTotalBytes : null,
+    diskUsedBytes: isFresh ? row.diskUsedBytes : null,
+    diskTotalBytes: isFresh ? row.diskTotalBytes : null,
+    networkInBytes: row?.networkInBytes ?? null,
+    networkOutBytes: row?.networkOutBytes ?? null,
+  }
+}
+
+/** The end of the serial console's log. */
+export async function log(ctx: Ctx, ref: string, maxBytes: number): Promise<Buffer> {
+  const instance = await get(ctx, ref)
+  return ctx.compute.readLog(instance.id, maxBytes)
+}
+
+const openOperation = (ctx: Ctx, tx: Db, kind: OperationKind, id: InstanceId): Promise<Operation> =>
+  operations.open(tx, { accountId: ctx.caller.accountId, kind, resourceId: id, requestId: ctx.requestId })
