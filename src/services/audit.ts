@@ -5,3 +5,5 @@ export async function list(ctx: Ctx, page: { limit: number; offset: number }) {
   allow(ctx, 'account:read')
   return audit.list(ctx.db, { accountId: visibleAccount(ctx), ...page })
 }
+
+export const record = audit.record

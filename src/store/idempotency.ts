@@ -36,7 +36,7 @@ export async function store(
   tx: Db,
   accountId: AccountId,
   key: string,
-  answer: { status: number; headers: Record<string, string>; body: string },
+  answer: { status: number; headers: Record<string, string>; body: string | null },
 ): Promise<void> {
   await tx
     .updateTable('idempotency')
