@@ -1,10 +1,12 @@
 /** Every strand there is: what a worker runs, and what the crash tests run through. */
 import type { StrandDefinition } from './engine/strand.ts'
+import { imageStrand } from './image.ts'
 import { instanceStrand } from './instance.ts'
 import type { WorkerTools } from './tools.ts'
 
 export const DEFINITIONS: readonly StrandDefinition<WorkerTools>[] = [
   instanceStrand as unknown as StrandDefinition<WorkerTools>,
+  imageStrand as unknown as StrandDefinition<WorkerTools>,
 ]
 
 export const stepDeadline = (kind: string, step: string): number | null =>

@@ -1,10 +1,34 @@
 /** What the strands of a worker may use. Built once in main/worker.ts. */
 import type { ComputeDriver } from '../drivers/compute/compute.ts'
+import type { ErrorCode } from '../model/errors.ts'
 import type { HostId } from '../model/ids.ts'
 import type { Db } from '../store/db.ts'
 
+/** Detached work on the host, found again by its id. */
+export interface TaskTools {
+  ensureStarted(id: string, program: 'image-build' | 'image-import', input: unknown): Promise<void>
+  read(id: string): Promise<TaskStatus>
+  remove(id: string): Promise<void>
+}
+export interface TaskStatus {
+  state: 'absent' | 'running' | 'done' | 'failed' | 'vanished'
+  percent: number | null
+  message: string | null
+  value?: unknown
+  error?: { code: ErrorCode; message: string }
+}
+
+/** The image files of the host. */
+export interface ImageTools {
+  list(): Promise<{ digest: string; modifiedAt: Date }[]>
+  remove(digest: string): Promise<void>
+  removeUpload(file: string): Promise<void>
+}
+
 export interface WorkerTools {
   compute: ComputeDriver
+  tasks: TaskTools
+  images: ImageTools
   /** The hosts that `compute` runs. */
   hosts: readonly HostId[]
   /** How many guests of a host may boot at once; null = any number. */
@@ -23,6 +47,7 @@ export interface WorkerTools {
 export interface ReconcilerTools {
   db: Db
   compute: ComputeDriver
+  images: ImageTools
   hosts: readonly HostId[]
   /** Filled by the instance reconciler: what the driver knows and no row owns. */
   orphans: Set<string>

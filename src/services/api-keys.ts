@@ -3,7 +3,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { sha256 } from '../lib/secrets.ts'
 import { newKeyText, parseKeyText } from '../model/api-key.ts'
 import { CloudError, invalidField } from '../model/errors.ts'
-import type { AccountId } from '../model/ids.ts'
+import type { AccountId, ApiKeyId } from '../model/ids.ts'
 import { type KeyService, readOnly, SCOPES_OF_SERVICE, type Scope } from '../model/scopes.ts'
 import * as apiKeys from '../store/api-keys.ts'
 import type { Db } from '../store/db.ts'
@@ -78,6 +78,7 @@ export async function revoke(ctx: Ctx, ref: string): Promise<apiKeys.ApiKey> {
 }
 
 export interface Principal extends Caller {
+  apiKeyId: ApiKeyId
   keyId: string
   service: KeyService
   expiresAt: Date | null
