@@ -1,0 +1,106 @@
+/**
+ * The system's programs that Havn needs. As root on Debian or Ubuntu the missing ones are installed with apt, after
+ * saying so; elsewhere the answer is an error with the command to run. Nothing is started by it: a PostgreSQL package
+ * would make and run a cluster of its own, which is switched off around the install.
+ */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { accessSync, constants, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { findPostgres } from './postgres-binaries.ts'
+
+export interface Need {
+  /** The program looked for, on the PATH and in the sbin folders. */
+  command: string
+  /** Debian's package that has it. */
+  debian: string
+  /** When a look on the PATH does not tell. */
+  isThere?: () => boolean
+}
+
+const POSTGRES: Need = { command: 'postgres', debian: 'postgresql', isThere: () => findPostgres() !== null }
+/** `useradd` is of the package passwd, which every Debian has. */
+const MACHINES: readonly Need[] = [
+  { command: 'qemu-system-x86_64', debian: 'qemu-system-x86' },
+  { command: 'qemu-img', debian: 'qemu-utils' },
+  { command: 'ip', debian: 'iproute2' },
+  { command: 'nft', debian: 'nftables' },
+  { command: 'ssh', debian: 'openssh-client' },
+  { command: 'ssh-keygen', debian: 'openssh-client' },
+]
+
+/** `database`: PostgreSQL alone, for the simulator. `machines`: what real instances need. `all`: both. */
+export type NeedOf = 'database' | 'machines' | 'all' | 'nothing'
+
+export function needsOf(what: NeedOf): readonly Need[] {
+  if (what === 'nothing') return []
+  if (what === 'database') return [POSTGRES]
+  return what === 'machines' ? MACHINES : [POSTGRES, ...MACHINES]
+}
+
+/** Installs what is missing, or throws an error that says how to. `say` gets a line for every step that takes time. */
+export function ensurePackages(what: NeedOf, say: (line: string) => void): void {
+  const missing = needsOf(what).filter((need) => !isThere(need))
+  if (missing.length === 0) return
+  const packages = [...new Set(missing.map((need) => need.debian))]
+  const names = missing.map((need) => need.command).join(', ')
+  const command = `apt-get install -y --no-install-recommends ${packages.join(' ')}`
+  if (!findCommand('apt-get')) {
+    throw new Error(`missing on this machine: ${names}. Install them; Debian's packages are: ${packages.join(' ')}`)
+  }
+  if (process.getuid?.() !== 0)
+    throw new Error(`missing on this machine: ${names}. Install them with:\n  sudo ${command}`)
+  say(`missing: ${names}; installing with: ${command}`)
+  install(packages)
+  const still = missing.filter((need) => !isThere(need)).map((need) => need.command)
+  if (still.length > 0) throw new Error(`apt-get installed ${packages.join(' ')}, but ${still.join(', ')} is not there`)
+}
+
+const isThere = (need: Need) => (need.isThere ? need.isThere() : findCommand(need.command) !== null)
+
+/** sbin too: a plain user's PATH lacks it on Debian, and `ip` and `nft` are there. */
+export function findCommand(name: string): string | null {
+  const folders = [...(process.env.PATH ?? '').split(':'), '/usr/local/sbin', '/usr/sbin', '/sbin']
+  for (const folder of folders) {
+    try {
+      accessSync(join(folder, name), constants.X_OK)
+      return join(folder, name)
+    } catch {
+      // the next one
+    }
+  }
+  return null
+}
+
+const NO_CLUSTER = '/etc/postgresql-common/createcluster.d/havn.conf'
+
+function install(packages: readonly string[]): void {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  const apt = (...args: string[]) => spawnSync('apt-get', args, { env, encoding: 'utf8', maxBuffer: 64 << 20 })
+  const touchesPostgres = packages.some((name) => name.startsWith('postgresql'))
+  const wasThere = existsSync(NO_CLUSTER)
+  if (touchesPostgres && !wasThere) {
+    mkdirSync(dirname(NO_CLUSTER), { recursive: true })
+    writeFileSync(NO_CLUSTER, 'create_main_cluster = false\n')
+  }
+  try {
+    // Old lists name versions that the mirrors dropped, so a first failure is answered by fresh ones.
+    const args = ['install', '-y', '-qq', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=300', ...packages]
+    let result = apt(...args)
+    if (result.status !== 0) {
+      apt('update', '-qq', '-o', 'DPkg::Lock::Timeout=300')
+      result = apt(...args)
+    }
+    if (result.status !== 0) throw new Error(`apt-get install ${packages.join(' ')} failed:\n${result.stderr.trim()}`)
+  } finally {
+    if (touchesPostgres && !wasThere) rmSync(NO_CLUSTER, { force: true })
+  }
+}
+
+/** The first line of a program's `--version`, for the log. */
+export function versionOf(command: string): string | null {
+  try {
+    return execFileSync(command, ['--version'], { encoding: 'utf8', timeout: 10_000 }).split('\n')[0] ?? null
+  } catch {
+    return null
+  }
+}
