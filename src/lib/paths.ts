@@ -15,15 +15,27 @@ export interface Paths {
   logs: string
   /** Sockets; a unix socket path holds 107 bytes, so a long home gets a short folder elsewhere. */
   run: string
+  /** The private PostgreSQL's; only its user may enter. */
+  databaseSockets: string
   simulator: string
 }
 
 const SOCKET_NAME_MAX = 45 // `/inst_` + 26 digits + `/` + the longest socket name
 
-export function pathsOf(home: string): Paths {
-  const at = (name: string) => join(home, name)
-  const run = at('run')
+/**
+ * The short folder follows from home and user alone, so that another login, a cron job or the next boot finds the same
+ * one. $XDG_RUNTIME_DIR would not do: it goes when its user logs out, and the machines stay.
+ */
+function runFolder(home: string, uid: number): string {
+  const run = join(home, 'run')
+  if (run.length + SOCKET_NAME_MAX <= 107) return run
   const digest = createHash('sha256').update(home).digest('hex').slice(0, 12)
+  return uid === 0 ? `/run/havn-${digest}` : `/tmp/havn-${uid}-${digest}`
+}
+
+export function pathsOf(home: string, uid = process.getuid?.() ?? 0): Paths {
+  const at = (name: string) => join(home, name)
+  const run = runFolder(home, uid)
   return {
     home,
     credentials: at('credentials.json'),
@@ -35,7 +47,8 @@ export function pathsOf(home: string): Paths {
     tasks: at('tasks'),
     keys: at('keys'),
     logs: at('logs'),
-    run: run.length + SOCKET_NAME_MAX <= 107 ? run : `/tmp/havn-${digest}`,
+    run,
+    databaseSockets: join(run, 'postgres'),
     simulator: at('simulator'),
   }
 }

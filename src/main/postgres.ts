@@ -11,8 +11,10 @@ import { closeSync, existsSync, fsyncSync, globSync, openSync, readFileSync, ren
 import { basename, dirname, join } from 'node:path'
 import pg from 'pg'
 import { ensureFolder } from '../lib/folders.ts'
+import type { Paths } from '../lib/paths.ts'
 import { identityOf, isAlive, type ProcessIdentity, processLink, signalProcess } from '../lib/process-identity.ts'
 import { waitFor } from '../lib/wait.ts'
+import type { Config } from './config.ts'
 import { findPostgres, type PostgresBinaries } from './postgres-binaries.ts'
 import { ensureSystemUser, type SystemUser } from './system-user.ts'
 
@@ -54,6 +56,10 @@ const SETTINGS = {
   log_lock_waits: 'on',
 }
 const NOT_DURABLE = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '500' }
+
+/** Where the database is: the cluster that HAVN_DATABASE_URL names, or the private server under the home. */
+export const databaseUrl = (config: Pick<Config, 'databaseUrl'>, paths: Paths): string =>
+  config.databaseUrl ?? urlOf(paths.databaseSockets, DATABASE)
 
 /** Starts the server, or takes over the one that runs on this folder, and returns once a connection succeeds. */
 export async function startPostgres(place: PostgresPlace, signal?: AbortSignal): Promise<Postgres> {
@@ -203,7 +209,7 @@ function handle(
   }
 }
 
-export const urlOf = (sockets: string, database: string): string =>
+const urlOf = (sockets: string, database: string): string =>
   `postgres:///${database}?host=${encodeURIComponent(sockets)}&user=havn`
 
 /** Waits for a connection, then sees to it that our database is there. */
