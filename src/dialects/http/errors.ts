@@ -40,15 +40,23 @@ export const malformed = (issues: readonly FieldIssue[]): RequestError =>
 export const malformedBody = (code: string, message: string): RequestError =>
   malformed([{ where: 'body', path: [], code, message }])
 
-export function issuesOf(where: FieldIssue['where'], error: z.ZodError): FieldIssue[] {
-  return error.issues.map((issue) => ({
-    where,
-    path: issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part)),
-    code: issue.code,
-    message: issue.message,
-    input: issue.input,
-  }))
+/** What is not there gets the code `missing`, and as its input the object that lacks it. */
+export function issuesOf(where: FieldIssue['where'], error: z.ZodError, value: unknown): FieldIssue[] {
+  return error.issues.map((issue) => {
+    const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))
+    const isMissing = issue.code === 'invalid_type' && issue.input === undefined
+    return {
+      where,
+      path,
+      code: isMissing ? 'missing' : issue.code,
+      message: isMissing ? 'is required' : issue.message,
+      input: isMissing ? path.slice(0, -1).reduce(member, value) : issue.input,
+    }
+  })
 }
+
+const member = (value: unknown, key: string | number): unknown =>
+  typeof value === 'object' && value !== null ? (value as Record<string | number, unknown>)[key] : undefined
 
 /** Anything that was thrown, as a CloudError; null for a bug. */
 export function asCloudError(error: unknown): CloudError | null {

@@ -5,18 +5,18 @@ import { CloudError, type FieldIssue, notFound } from '../../model/errors.ts'
 import type { Caller, Ctx } from '../../services/ctx.ts'
 import { change, idempotencyKey, requestDigest, type StoredAnswer } from './change.ts'
 import { issuesOf, malformed } from './errors.ts'
-import { Answer, type Dialect, type Input, JSON_TYPE, MUTATING, type Route } from './route.ts'
-import { type ApiContext, auditEntry } from './server.ts'
+import { Answer, type Input, JSON_TYPE, MUTATING, type Route } from './route.ts'
+import { type ApiContext, auditEntry, type RoomContext } from './server.ts'
 
 /** Longer than every id and name there is; such a thing does not exist. */
 const PARAM_CHARACTERS_MAX = 512
 
 type AnyInput = Input<z.ZodType, z.ZodType, z.ZodType>
 
-export function handle(context: ApiContext, _dialect: Dialect, route: Route): RouteHandlerMethod {
+export function handle(context: RoomContext, route: Route): RouteHandlerMethod {
   const isChange = MUTATING.includes(route.method) && route.takes !== 'stream'
   return async (request, reply) => {
-    const input = parse(route, request, reply)
+    const input = parse(route, request, reply, context.closing)
     const ctx = contextOf(context, route, request)
     if (!isChange) {
       const result = await route.run(ctx, input)
@@ -57,7 +57,7 @@ function reachOf(route: Route, caller: Caller, request: FastifyRequest): Ctx['re
   return 'all'
 }
 
-function parse(route: Route, request: FastifyRequest, reply: FastifyReply): AnyInput {
+function parse(route: Route, request: FastifyRequest, reply: FastifyReply, closing: AbortSignal): AnyInput {
   const params = parseParams(route, request)
   const issues: FieldIssue[] = []
   const query = check(route.query, 'query', request.query, issues)
@@ -70,7 +70,7 @@ function parse(route: Route, request: FastifyRequest, reply: FastifyReply): AnyI
     headers: request.headers,
     stream: request.raw,
     get signal() {
-      return abortedWith(reply)
+      return AbortSignal.any([abortedWith(reply), closing])
     },
     concerns(id) {
       request.call.resourceId = id
@@ -105,7 +105,7 @@ function check(schema: z.ZodType | undefined, where: 'query' | 'body', value: un
   // The query parser's objects have no prototype, which zod does not take for plain objects in every version.
   const parsed = schema.safeParse(where === 'query' ? { ...(value as object) } : value, { reportInput: true })
   if (parsed.success) return parsed.data
-  issues.push(...issuesOf(where, parsed.error))
+  issues.push(...issuesOf(where, parsed.error, value))
   return undefined
 }
 

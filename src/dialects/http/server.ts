@@ -22,6 +22,7 @@ import { idempotencyKey, type Records } from './change.ts'
 import { docsIndex, docsPage } from './docs.ts'
 import { asCloudError, type Problem } from './errors.ts'
 import { handle } from './handle.ts'
+import { healthRoutes } from './health.ts'
 import { createLimits, type Limits, limitHeaders, spend } from './limits.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { openApi } from './openapi.ts'
@@ -35,11 +36,17 @@ export interface ApiContext {
   access: Access
   records: Records
   /** Absent: credentials are looked up anew for every request. */
-  onKeyChange?: (listener: () => void) => void
-  logger?: FastifyServerOptions['logger']
+  onKeyChange?: ((listener: () => void) => void) | undefined
+  logger?: FastifyServerOptions['logger'] | undefined
   metrics?: Metrics
   /** Tests: an answer that does not fit its schema is a bug. */
   checksAnswers?: boolean
+}
+
+/** What the room adds. */
+export interface RoomContext extends ApiContext {
+  /** Aborted when the server closes. */
+  closing: AbortSignal
 }
 
 /** What is known of one request so far. */
@@ -203,13 +210,19 @@ export function createApi(context: ApiContext, dialects: readonly Dialect[]): Fa
     return fail(new CloudError('not_found', `there is no ${request.method} ${pathOf(request.url)}`), request, reply)
   })
 
-  for (const dialect of dialects) register(app, context, dialect)
+  // Streams of events never end by themselves soon enough for a server that wants to close.
+  const closing = new AbortController()
+  app.addHook('preClose', async () => closing.abort())
+  const inside = { ...context, closing: closing.signal }
+
+  register(app, inside, { ...fallback, routes: healthRoutes(metrics) })
+  for (const dialect of dialects) register(app, inside, dialect)
   registerDocs(app, dialects)
   return app
 }
 
 /** Each kind of body in a plugin of its own: content type parsers belong to a plugin, not to a route. */
-function register(app: FastifyInstance, context: ApiContext, dialect: Dialect): void {
+function register(app: FastifyInstance, context: RoomContext, dialect: Dialect): void {
   void app.register(async (scope) => {
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (request, bytes, done) => {
@@ -237,13 +250,13 @@ function register(app: FastifyInstance, context: ApiContext, dialect: Dialect): 
   })
 }
 
-function add(scope: FastifyInstance, context: ApiContext, dialect: Dialect, route: Route): void {
+function add(scope: FastifyInstance, context: RoomContext, dialect: Dialect, route: Route): void {
   scope.route({
     method: route.method,
     url: pattern(route.path),
     exposeHeadRoute: route.method === 'GET' && route.produces !== 'text/event-stream',
     config: { dialect, route },
-    handler: handle(context, dialect, route),
+    handler: handle(context, route),
   })
 }
 

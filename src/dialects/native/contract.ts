@@ -136,7 +136,7 @@ export const Operation = z
 export const ListOperationsQuery = z.strictObject({
   ...Paging,
   ...All,
-  state: z.enum(OPERATION_STATES).optional(),
+  open: z.enum(['true', 'false']).optional().describe('`true`: only those that are not over'),
   resourceId: z.string().optional(),
 })
 
@@ -258,7 +258,6 @@ export const Host = z
     diskFreeBytes: z.int().nullable(),
     usedVcpus: z.int(),
     usedMemoryMib: z.int(),
-    usedDiskBytes: z.int(),
     instances: z.int(),
     facts: z.record(z.string(), z.unknown()).describe('accelerator, versions …'),
     seenAt: Timestamp,
@@ -280,7 +279,7 @@ export const Incident = z
   .meta({ id: 'Incident' })
 export const ListIncidentsQuery = z.strictObject({
   ...Paging,
-  state: z.enum(['open', 'resolved', 'all']).default('open'),
+  state: z.enum(['open', 'all']).default('open'),
 })
 
 export const AuditEntry = z
@@ -310,7 +309,7 @@ export const Status = z
     isReady: z.boolean().describe('the database answers and a worker was seen lately'),
     problems: z.array(z.string()).describe('why it is not ready'),
     instances: z.record(z.string(), z.int()).describe('how many are in each state; of every account for an operator'),
-    openOperations: z.array(Operation).describe('at most 20, the oldest first'),
+    openOperations: z.array(Operation).describe('at most 20, the newest first'),
     openIncidents: z.int().nullable().describe('operators only'),
     hosts: z.array(Host).nullable().describe('operators only'),
   })
@@ -586,7 +585,6 @@ export const endpoints = {
     path: `${V}/keys`,
     summary: 'List API keys',
     status: 200,
-    query: PageQuery,
     answer: listOf(Key),
   },
   createKey: {

@@ -1,0 +1,71 @@
+/** Our own API: what the console and the CLI speak. */
+import { apiKeyHeader, basic, bearer } from '../http/auth.ts'
+import { type Dialect, dialect, under } from '../http/route.ts'
+import { createAccount, createKey, getAccount, listAccounts, listAudit, listKeys, revokeKey } from './accounts.ts'
+import { listImages, listPlans, listRegions } from './catalog.ts'
+import { ErrorBody } from './contract.ts'
+import { errors } from './errors.ts'
+import { type OnEvent, streamEvents } from './events.ts'
+import {
+  createInstance,
+  deleteInstance,
+  getInstance,
+  getInstanceLog,
+  getInstanceStats,
+  listInstances,
+  rebootInstance,
+  renameInstance,
+  startInstance,
+  stopInstance,
+} from './instances.ts'
+import { getOperation, listOperations } from './operations.ts'
+import { listHosts, listIncidents, recoverIncident } from './operator.ts'
+import { getStatus } from './status.ts'
+
+/** `onEvent` shortens the way of an event to those who watch; without it they see it within a second. */
+export const native = ({ onEvent }: { onEvent?: OnEvent } = {}): Dialect =>
+  dialect({
+    name: 'native',
+    title: 'Havn API',
+    description:
+      'The native API of this cloud: everything that the console and the command line can do. Lists are `{items, total}` with `limit` and `offset`; an id in a path may be the text id, the UUID, the number or the name; every POST takes an `Idempotency-Key`. What outlives the call answers 202 with an `operation` to poll, and `GET /havn/v1/events` tells of every change.',
+    owns: under('/havn'),
+    tokens: [apiKeyHeader, bearer, basic],
+    security: {
+      bearer: { type: 'http', scheme: 'bearer', description: 'An API key as `Authorization: Bearer`.' },
+      apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'The same key in `X-API-Key`.' },
+      basic: { type: 'http', scheme: 'basic', description: "HTTP Basic: the account's e-mail and the key." },
+    },
+    errors,
+    errorBody: ErrorBody,
+    errorStatuses: [400, 401, 402, 403, 404, 409, 429, 500, 503],
+    routes: [
+      listInstances,
+      createInstance,
+      getInstance,
+      renameInstance,
+      deleteInstance,
+      startInstance,
+      stopInstance,
+      rebootInstance,
+      getInstanceLog,
+      getInstanceStats,
+      listOperations,
+      getOperation,
+      listRegions,
+      listPlans,
+      listImages,
+      getStatus,
+      streamEvents(onEvent),
+      getAccount,
+      listKeys,
+      createKey,
+      revokeKey,
+      listAudit,
+      listHosts,
+      listIncidents,
+      recoverIncident,
+      listAccounts,
+      createAccount,
+    ],
+  })

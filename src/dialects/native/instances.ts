@@ -1,0 +1,99 @@
+import { defined } from '../../lib/defined.ts'
+import * as instances from '../../services/instances.ts'
+import { Answer, route } from '../http/route.ts'
+import { endpoints } from './contract.ts'
+import { page, presentInstance, presentOperation, presentStats } from './present.ts'
+
+const noun = 'instance'
+const read = { scope: 'instances:read', reach: 'all', noun } as const
+const write = { scope: 'instances:write', reach: 'all', noun } as const
+
+const accepted = ({
+  instance,
+  operation,
+}: {
+  instance: instances.Instance
+  operation: instances.Accepted['operation']
+}) => ({
+  instance: presentInstance(instance),
+  operation: presentOperation(operation),
+})
+
+export const listInstances = route({
+  ...endpoints.listInstances,
+  scope: 'instances:read',
+  reach: 'asked',
+  async run(ctx, { query: { all: _, state, ...filter } }) {
+    const states = state === undefined ? {} : { states: [state] }
+    return page(await instances.list(ctx, { ...states, ...defined(filter) }), presentInstance)
+  },
+})
+
+export const createInstance = route({
+  ...endpoints.createInstance,
+  scope: 'instances:write',
+  isCreate: true,
+  async run(ctx, { body, concerns }) {
+    const made = await instances.create(ctx, defined(body))
+    concerns(made.instance.id)
+    return accepted(made)
+  },
+})
+
+export const getInstance = route({
+  ...endpoints.getInstance,
+  ...read,
+  run: async (ctx, { params }) => presentInstance(await instances.get(ctx, params.id)),
+})
+
+export const renameInstance = route({
+  ...endpoints.renameInstance,
+  ...write,
+  run: async (ctx, { params, body }) => presentInstance(await instances.rename(ctx, params.id, body)),
+})
+
+export const deleteInstance = route({
+  ...endpoints.deleteInstance,
+  ...write,
+  run: async (ctx, { params, query }) =>
+    accepted(await instances.remove(ctx, params.id, { purge: query.purge === 'true' })),
+})
+
+export const startInstance = route({
+  ...endpoints.startInstance,
+  ...write,
+  run: async (ctx, { params }) => accepted(opened(await instances.start(ctx, params.id, { ifAlready: 'refuse' }))),
+})
+
+export const stopInstance = route({
+  ...endpoints.stopInstance,
+  ...write,
+  run: async (ctx, { params }) => accepted(opened(await instances.stop(ctx, params.id, { ifAlready: 'refuse' }))),
+})
+
+export const rebootInstance = route({
+  ...endpoints.rebootInstance,
+  ...write,
+  run: async (ctx, { params }) => accepted(opened(await instances.reboot(ctx, params.id, { ifStopped: 'refuse' }))),
+})
+
+/** With `refuse`, what is not refused has an operation. */
+const opened = ({ instance, operation }: Awaited<ReturnType<typeof instances.start>>): instances.Accepted => ({
+  instance,
+  operation: operation!,
+})
+
+export const getInstanceLog = route({
+  ...endpoints.getInstanceLog,
+  ...read,
+  async run(ctx, { params, query }) {
+    const log = await instances.log(ctx, params.id, query.bytes)
+    return new Answer(log, { type: endpoints.getInstanceLog.produces })
+  },
+})
+
+export const getInstanceStats = route({
+  ...endpoints.getInstanceStats,
+  ...read,
+  run: async (ctx, { params }) => presentStats(await instances.stats(ctx, params.id)),
+})
