@@ -175,6 +175,8 @@ export function createApi(context: ApiContext, dialects: readonly Dialect[]): Fa
     if (!known) request.log.error({ err: error, chain: describeError(error) }, 'bug')
     else if (known.code === 'unavailable') request.log.warn({ err: error }, 'unavailable')
     const { status, body, headers = {} } = call.dialect.errors(problem)
+    // Else the rest of a file that nobody wants would have to be read to its end.
+    if (call.route?.takes === 'stream') reply.header('connection', 'close')
     const retryAfter = known?.details.retryAfterSeconds
     if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter))
     if (problem.allowedMethods.length > 0) reply.header('allow', problem.allowedMethods.join(', '))

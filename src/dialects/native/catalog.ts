@@ -1,7 +1,7 @@
 import * as catalog from '../../services/catalog.ts'
 import { route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
-import { presentImage, presentPlan, presentRegion, whole } from './present.ts'
+import { presentPlan, presentRegion, whole } from './present.ts'
 
 export const listRegions = route({
   ...endpoints.listRegions,
@@ -13,10 +13,4 @@ export const listPlans = route({
   ...endpoints.listPlans,
   scope: 'instances:read',
   run: async (ctx) => whole(await catalog.plans(ctx), presentPlan),
-})
-
-export const listImages = route({
-  ...endpoints.listImages,
-  scope: 'images:read',
-  run: async (ctx) => whole(await catalog.images(ctx), presentImage),
 })

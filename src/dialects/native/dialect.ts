@@ -2,10 +2,11 @@
 import { apiKeyHeader, basic, bearer } from '../http/auth.ts'
 import { type Dialect, dialect, under } from '../http/route.ts'
 import { createAccount, createKey, getAccount, listAccounts, listAudit, listKeys, revokeKey } from './accounts.ts'
-import { listImages, listPlans, listRegions } from './catalog.ts'
+import { listPlans, listRegions } from './catalog.ts'
 import { ErrorBody } from './contract.ts'
 import { errors } from './errors.ts'
 import { type OnEvent, streamEvents } from './events.ts'
+import { buildImage, deleteImage, importImage, listImages, uploadImage } from './images.ts'
 import {
   createInstance,
   deleteInstance,
@@ -55,6 +56,10 @@ export const native = ({ onEvent }: { onEvent?: OnEvent } = {}): Dialect =>
       listRegions,
       listPlans,
       listImages,
+      buildImage,
+      importImage,
+      uploadImage,
+      deleteImage,
       getStatus,
       streamEvents(onEvent),
       getAccount,
