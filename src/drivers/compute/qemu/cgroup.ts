@@ -1,0 +1,137 @@
+/**
+ * Limits around a QEMU process, where the host has control groups: version 2, version 1, a mixture, or none occur. They
+ * are an ability of the host, never an assumption: what cannot be set is left out and shown in the host's facts.
+ * The groups lie beside our own, not under it: a service manager that stops the control plane kills its whole subtree.
+ */
+import { access, mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+const ROOT = '/sys/fs/cgroup'
+const CONTROLLERS = ['memory', 'cpu', 'pids'] as const
+type Controller = (typeof CONTROLLERS)[number]
+
+export interface Cgroups {
+  version: 1 | 2 | null
+  controllers: Controller[]
+}
+
+export interface Limits {
+  memoryBytes: number
+  /** Of cores, e.g. 1.5. */
+  cpus: number
+  pids: number
+}
+
+/** QEMU's own memory beside the guest's: device models, VNC, block caches, page tables. */
+const HEADROOM_MIB = 256
+/** vCPU threads, I/O worker threads (64 per thread pool), monitor and VNC threads. */
+const PIDS = 256
+
+/** `tbMib`: the translation cache under TCG. One core on top of the vCPUs is for disk and network threads. */
+export const limitsFor = (memoryMib: number, tbMib: number, vcpus: number): Limits => ({
+  memoryBytes: (memoryMib + tbMib + HEADROOM_MIB) * 2 ** 20,
+  cpus: vcpus + 1,
+  pids: PIDS + vcpus,
+})
+
+/** The files to write, in order, and what into them. */
+export function limitFiles(version: 1 | 2, controller: Controller, limits: Limits): [file: string, text: string][] {
+  const period = 100_000 // µs
+  const quota = String(Math.round(limits.cpus * period))
+  if (controller === 'pids') return [['pids.max', String(limits.pids)]]
+  if (version === 2) {
+    return controller === 'memory' ? [['memory.max', String(limits.memoryBytes)]] : [['cpu.max', `${quota} ${period}`]]
+  }
+  return controller === 'memory'
+    ? [['memory.limit_in_bytes', String(limits.memoryBytes)]]
+    : [
+        ['cpu.cfs_period_us', String(period)],
+        ['cpu.cfs_quota_us', quota],
+      ]
+}
+
+/** Which controllers we can make groups under `havn-<prefix>` with; made by trying. */
+export async function openCgroups(prefix: string): Promise<Cgroups> {
+  const isV2 = await isThere(join(ROOT, 'cgroup.controllers'))
+  const controllers: Controller[] = []
+  for (const controller of CONTROLLERS) {
+    try {
+      const parent = groupFolder(isV2 ? 2 : 1, controller, prefix)
+      if (isV2) await delegate(ROOT, controller)
+      else await access(join(ROOT, controller, 'cgroup.procs'))
+      await mkdir(parent, { recursive: true })
+      if (isV2) await delegate(parent, controller)
+      controllers.push(controller)
+    } catch {
+      // Not root, read-only, controller absent, or a kernel without: one limit less.
+    }
+  }
+  return { version: controllers.length === 0 ? null : isV2 ? 2 : 1, controllers }
+}
+
+/** Puts the process under the limits; returns the controllers that took it. */
+export async function confine(
+  cgroups: Cgroups,
+  prefix: string,
+  id: string,
+  pid: number,
+  limits: Limits,
+): Promise<Controller[]> {
+  const { version } = cgroups
+  if (version === null) return []
+  const done: Controller[] = []
+  for (const controller of cgroups.controllers) {
+    try {
+      const folder = groupFolder(version, controller, prefix, id)
+      await mkdir(folder, { recursive: true })
+      for (const [file, text] of limitFiles(version, controller, limits)) await writeFile(join(folder, file), text)
+      await writeFile(join(folder, 'cgroup.procs'), String(pid))
+      done.push(controller)
+    } catch {
+      // As above: the instance runs without this limit.
+    }
+  }
+  return done
+}
+
+/** Removes the instance's groups; they are empty once its process is gone. */
+export async function removeGroups(cgroups: Cgroups, prefix: string, id: string): Promise<void> {
+  for (const folder of foldersOf(cgroups, prefix, id)) await rmdir(folder).catch(ignoreMissing)
+}
+
+/** The instances that have groups. */
+export async function listGroups(cgroups: Cgroups, prefix: string): Promise<Set<string>> {
+  const ids = new Set<string>()
+  for (const parent of foldersOf(cgroups, prefix)) {
+    const entries = await readdir(parent, { withFileTypes: true }).catch(() => [])
+    for (const entry of entries) if (entry.isDirectory()) ids.add(entry.name)
+  }
+  return ids
+}
+
+/** The parents; only when no instance has a group any more. */
+export async function closeCgroups(cgroups: Cgroups, prefix: string): Promise<void> {
+  for (const parent of foldersOf(cgroups, prefix)) await rmdir(parent).catch(() => {})
+}
+
+const foldersOf = ({ version, controllers }: Cgroups, prefix: string, id = ''): string[] =>
+  version === null ? [] : [...new Set(controllers.map((controller) => groupFolder(version, controller, prefix, id)))]
+
+const groupFolder = (version: 1 | 2, controller: Controller, prefix: string, id = '') =>
+  join(ROOT, version === 2 ? '' : controller, `havn-${prefix}`, id)
+
+async function delegate(folder: string, controller: Controller): Promise<void> {
+  const file = join(folder, 'cgroup.subtree_control')
+  if ((await readFile(file, 'utf8')).split(/\s+/).includes(controller)) return
+  await writeFile(file, `+${controller}`)
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error
+}
+
+const isThere = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  )
