@@ -6,10 +6,11 @@
 import { randomUUID } from 'node:crypto'
 import { chown, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { bootId } from '../../../lib/process-identity.ts'
 import { CloudError } from '../../../model/errors.ts'
 import { SANDBOX } from './args.ts'
 import { CommandError, run } from './command.ts'
-import { type Owner, readBootId } from './process.ts'
+import type { Owner } from './process.ts'
 
 export interface Accel {
   kind: 'kvm' | 'tcg'
@@ -53,7 +54,7 @@ export interface ProbeInput {
 /** Throws `unavailable` when QEMU is not installed or cannot run anything, or KVM is demanded and does not work. */
 export async function chooseAccel(input: ProbeInput): Promise<Accel> {
   const file = join(input.folder, 'accel.json')
-  const key = { bootId: await readBootId(), demanded: input.demanded, uid: input.owner?.uid ?? process.getuid!() }
+  const key = { bootId: bootId(), demanded: input.demanded, uid: input.owner?.uid ?? process.getuid!() }
   const version = await qemuVersion(input.binary)
   const known = await readJson<Remembered>(file)
   if (known && known.bootId === key.bootId && known.demanded === key.demanded && known.uid === key.uid) {

@@ -264,7 +264,7 @@ export function createQemuDriver(options: QemuOptions): QemuDriver {
     child.on('exit', (code, killer) => {
       exit = killer ? `killed by ${killer}` : `exit code ${code}`
     })
-    const identity = child.pid === undefined ? null : await identify(child.pid, uuid)
+    const identity = child.pid === undefined ? null : identify(child.pid, uuid)
     if (identity) await note(record, { process: identity, wanted: 'running' })
     try {
       if (identity) await applyLimits(record, identity.pid)

@@ -65,7 +65,7 @@ export function createMonitors({ runOf, onEvent, onLost }: MonitorsOptions) {
         if (qmp) return act(qmp)
       }
       let qmp: Qmp | null = null
-    qmp = await connectQmp(join(runOf(id), SOCKETS.tools))
+      qmp = await connectQmp(join(runOf(id), SOCKETS.tools))
       try {
         return await act(qmp)
       } finally {

@@ -7,12 +7,15 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  type ProcessIdentity as BareIdentity,
+  identityOf,
+  isAlive as isSame,
+  signalProcess,
+} from '../../../lib/process-identity.ts'
 
-export interface ProcessIdentity {
-  pid: number
-  /** Field 22 of /proc/PID/stat: clock ticks since boot. */
-  startTime: string
-  bootId: string
+/** Which process, and the machine it runs. */
+export interface ProcessIdentity extends BareIdentity {
   uuid: string
 }
 
@@ -22,31 +25,16 @@ export interface Owner {
   gid: number
 }
 
-export interface ProcessStat {
-  state: string
-  startTime: string
-  /** User and system time, in clock ticks of 10 ms. */
-  cpuTicks: number
+/** User and system time in clock ticks; null when it is gone. */
+export async function cpuTicks(pid: number): Promise<number | null> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null)
+  return text === null ? null : parseCpuTicks(text)
 }
 
-/** proc(5): the command in parentheses may hold spaces and parentheses itself, so fields count from the last `)`. */
-export function parseStat(text: string): ProcessStat {
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-  return { state: fields[0] ?? '', startTime: fields[19] ?? '', cpuTicks: Number(fields[11]) + Number(fields[12]) }
-}
-
-export async function readStat(pid: number): Promise<ProcessStat | null> {
-  try {
-    return parseStat(await readFile(`/proc/${pid}/stat`, 'utf8'))
-  } catch {
-    return null
-  }
-}
-
-let cachedBootId: string | undefined
-export async function readBootId(): Promise<string> {
-  cachedBootId ??= (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
-  return cachedBootId
+/** proc(5), fields 14 and 15; the command in parentheses may hold blanks and parentheses, so count from the last `)`. */
+export function parseCpuTicks(stat: string): number {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return Number(fields[11]) + Number(fields[12])
 }
 
 /** When a process started, from its ticks (100 a second, USER_HZ) since boot. */
@@ -56,23 +44,18 @@ export async function startedAt({ startTime }: ProcessIdentity): Promise<Date> {
 }
 export const MS_PER_TICK = 10
 
-/** A zombie is dead: where PID 1 does not reap, it stays so for ever. */
-const isDead = (process: ProcessStat | null): process is null => process === null || /^[ZXx]/.test(process.state)
-
-/** Whether exactly this process runs; its command line must still name the machine's uuid. */
+/** Whether exactly this process runs and, as far as it says, still that machine. */
 export async function isAlive(identity: ProcessIdentity): Promise<boolean> {
-  if (identity.bootId !== (await readBootId())) return false
-  const now = await readStat(identity.pid)
-  if (isDead(now) || now.startTime !== identity.startTime) return false
+  if (!isSame(identity)) return false
   const argv = await readArgv(identity.pid)
   // An exiting process has lost its command line but may still hold the disk's lock.
   return argv.join('') === '' || uuidOf(argv) === identity.uuid
 }
 
 /** The identity of a process we just started or found; null when it is gone already. */
-export async function identify(pid: number, uuid: string): Promise<ProcessIdentity | null> {
-  const now = await readStat(pid)
-  return isDead(now) ? null : { pid, startTime: now.startTime, bootId: await readBootId(), uuid }
+export function identify(pid: number, uuid: string): ProcessIdentity | null {
+  const identity = identityOf(pid)
+  return identity && { ...identity, uuid }
 }
 
 /**
@@ -88,7 +71,7 @@ export async function findMachines(uid: number, runFolder: string): Promise<Map<
     const uuid = uuidOf(argv)
     if (!uuid || !argv.some((word) => word.startsWith(`unix:${runFolder}/`))) continue
     if ((await ownerOf(pid)) !== uid) continue
-    const identity = await identify(pid, uuid)
+    const identity = identify(pid, uuid)
     if (identity) found.set(uuid, [...(found.get(uuid) ?? []), identity])
   }
   return found
@@ -97,11 +80,7 @@ export async function findMachines(uid: number, runFolder: string): Promise<Map<
 /** SIGKILL and wait until it is gone. Does nothing to a process that is not exactly this one. */
 export async function kill(identity: ProcessIdentity, waitMs = 10_000): Promise<void> {
   if (!(await isAlive(identity))) return
-  try {
-    process.kill(identity.pid, 'SIGKILL')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-  }
+  signalProcess(identity, 'SIGKILL')
   if (!(await waitForExit(identity, waitMs)))
     throw new Error(`process ${identity.pid} survived SIGKILL for ${waitMs} ms`)
 }

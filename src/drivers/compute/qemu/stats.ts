@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises'
 import type { InstanceStats } from '../compute.ts'
 import { askAgent, usedBytes } from './agent.ts'
-import { MS_PER_TICK, readStat } from './process.ts'
+import { cpuTicks, MS_PER_TICK } from './process.ts'
 import type { Qmp } from './qmp.ts'
 
 export interface StatsInput {
@@ -25,8 +25,8 @@ export interface CpuSample {
 
 export async function measure(input: StatsInput): Promise<{ stats: InstanceStats; cpu: CpuSample | undefined }> {
   const { qmp, tap } = input
-  const process = await readStat(input.pid)
-  const cpu = process ? { pid: input.pid, ticks: process.cpuTicks, atMs: performance.now() } : undefined
+  const ticks = await cpuTicks(input.pid)
+  const cpu = ticks === null ? undefined : { pid: input.pid, ticks, atMs: performance.now() }
   const [memory, diskTotal, diskUsed, received, sent] = await Promise.all([
     qmp ? memoryUse(qmp).catch(() => null) : null,
     qmp ? diskSize(qmp).catch(() => null) : null,
