@@ -1,0 +1,61 @@
+/** Runs another program to its end. */
+import { spawn } from 'node:child_process'
+
+export interface RunOptions {
+  cwd?: string
+  env?: NodeJS.ProcessEnv
+  input?: string
+  uid?: number
+  gid?: number
+  timeoutMs?: number
+  signal?: AbortSignal
+  /** Gets each piece of the error output as it comes. */
+  onStderr?: (text: string) => void
+}
+
+/** What a program said when it failed; `status` is null when it was killed or could not be started. */
+export class RunError extends Error {
+  readonly status: number | null
+  readonly stderr: string
+  constructor(program: string, status: number | null, why: string, stderr: string) {
+    super(`${program} ${why}${stderr.trim() ? `: ${stderr.trim().slice(-2000)}` : ''}`)
+    this.name = 'RunError'
+    this.status = status
+    this.stderr = stderr
+  }
+}
+
+const OUTPUT_BYTES_MAX = 16 * 1024 * 1024
+
+/** Its standard output. Throws `RunError` when it cannot be started, fails, takes too long or says too much. */
+export function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
+  const { input, onStderr, timeoutMs, ...rest } = options
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      ...rest,
+      env: { ...(options.env ?? process.env), LC_ALL: 'C' },
+      stdio: ['pipe', 'pipe', 'pipe'],
+      ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
+      killSignal: 'SIGKILL',
+    })
+    const out: Buffer[] = []
+    let size = 0
+    let stderr = ''
+    child.stdout.on('data', (chunk: Buffer) => {
+      size += chunk.length
+      if (size > OUTPUT_BYTES_MAX) child.kill('SIGKILL')
+      else out.push(chunk)
+    })
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr = (stderr + chunk).slice(-64 * 1024)
+      onStderr?.(chunk.toString())
+    })
+    child.stdin.on('error', () => {}) // it may end without reading; its status says how that went
+    child.stdin.end(input ?? '')
+    child.on('error', (error) => reject(new RunError(program, null, `cannot run (${error.message})`, stderr)))
+    child.on('close', (status, signal) => {
+      if (status === 0) resolve(Buffer.concat(out).toString())
+      else reject(new RunError(program, status, signal ? `was ended by ${signal}` : `failed (${status})`, stderr))
+    })
+  })
+}
