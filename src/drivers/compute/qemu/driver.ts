@@ -136,7 +136,7 @@ export function createQemuDriver(options: QemuOptions): QemuDriver {
           if (!record) return
           const process = await livingProcess(record, running)
           if (!process) return
-          await note(record, { process })
+          await adopt(record, process)
           if (record.net === 'tap') taps.push(tapOf(record))
           await monitors.keep(id).catch(() => {}) // `observe` says that it does not answer
         }),
@@ -172,6 +172,11 @@ export function createQemuDriver(options: QemuOptions): QemuDriver {
     return (running ?? (await machines())).get(record.uuid)?.[0] ?? null
   }
 
+  async function adopt(record: InstanceRecord, process: ProcessIdentity): Promise<InstanceRecord> {
+    if (record.process?.pid === process.pid && record.startedAt) return record
+    return note(record, { process, startedAt: (await startedAt(process)).toISOString() })
+  }
+
   const tapOf = ({ id, number, mac, ipv4, ipv6 }: InstanceRecord): TapSpec => ({
     tap: tapName(prefix, number),
     id,
@@ -184,10 +189,10 @@ export function createQemuDriver(options: QemuOptions): QemuDriver {
     let record = (await readRecord(files(spec.id))) ?? newRecord(spec)
     const process = await livingProcess(record)
     if (process) {
-      record = await note(record, { process, wanted: 'running' })
+      record = await note(await adopt(record, process), { wanted: 'running' })
       if (record.generation === spec.generation && (await goOn(spec.id))) return
       await endProcess(record)
-      record = await note(record, { process: null })
+      record = await note(record, { process: null, startedAt: null })
     }
     signal.throwIfAborted()
     await start(spec, record, signal)
@@ -270,13 +275,17 @@ export function createQemuDriver(options: QemuOptions): QemuDriver {
       if (identity) await applyLimits(record, identity.pid)
       const qmp = await firstAnswer(id, () => exit, signal)
       await qmp.execute('cont')
+      if (identity) await note(record, { process: identity, wanted: 'running', startedAt: new Date().toISOString() })
       await qmp
         .execute('qom-set', { path: BALLOON, property: 'guest-stats-polling-interval', value: BALLOON_POLL_SECONDS })
         .catch(() => {}) // statistics only
     } catch (error) {
       monitors.drop(id)
       if (identity) await kill(identity)
-      await note({ ...record, process: identity, wanted: 'running' }, { process: null, wanted: record.wanted })
+      await note(
+        { ...record, process: identity, wanted: 'running' },
+        { process: null, startedAt: null, wanted: record.wanted },
+      )
       if (signal.aborted || error instanceof CloudError) throw error
       throw new CloudError('unavailable', `QEMU did not start: ${(await lastWords(id)) ?? (error as Error).message}`, {
         cause: error,
@@ -315,7 +324,7 @@ export function createQemuDriver(options: QemuOptions): QemuDriver {
     const noted = record && (await note(record, { wanted: 'stopped' }))
     if (uuid) await endProcess(noted ?? { id, uuid, process: null })
     await removeTraces(id, noted)
-    if (noted) await note(noted, { process: null })
+    if (noted) await note(noted, { process: null, startedAt: null })
   }
 
   /** `quit` writes the disk's caches back; whatever of this instance is still there then is killed. */
@@ -352,7 +361,7 @@ export function createQemuDriver(options: QemuOptions): QemuDriver {
       if (record.wanted === 'stopped') return { power: 'stopped', startedAt: null }
       return { power: 'crashed', startedAt: null, detail: (await lastWords(id)) ?? 'its process is gone' }
     }
-    const started = await startedAt(process)
+    const started = record?.startedAt ? new Date(record.startedAt) : await startedAt(process)
     try {
       const { status } = await monitors.use(id, (qmp) => qmp.execute<{ status: string }>('query-status'))
       const power = POWER[status] ?? 'running'
@@ -483,7 +492,8 @@ export function createQemuDriver(options: QemuOptions): QemuDriver {
 
     async waitForSsh(spec, waitMs, signal) {
       const record = await readRecord(files(spec.id))
-      if (!record) return false
+      // Without its tap the address would be looked for in the outside world.
+      if (!record?.process) return false
       if (record.net === 'tap') {
         const address = spec.ipv4 ?? spec.ipv6
         return address !== null && waitForBanner({ host: address, port: 22, isForwarded: false }, waitMs, signal)
@@ -511,6 +521,8 @@ export function createQemuDriver(options: QemuOptions): QemuDriver {
         agentSocket: join(files(id).run, SOCKETS.agent),
         previous: cpuSamples.get(id),
       }
+      const { power } = await observe(id)
+      if (power !== 'running') return null
       const { stats, cpu } = await monitors
         .use(id, (qmp) => measure({ ...input, qmp }))
         .catch(() => measure({ ...input, qmp: null }))
@@ -552,6 +564,7 @@ const newRecord = (spec: InstanceSpec): InstanceRecord => ({
   wanted: 'stopped',
   net: null,
   process: null,
+  startedAt: null,
 })
 
 const seedInput = (spec: InstanceSpec, { net }: InstanceRecord, nameservers: string[]): SeedInput => ({

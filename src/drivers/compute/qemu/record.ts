@@ -24,6 +24,8 @@ export interface InstanceRecord {
   /** How the present or last run is connected; null before the first. */
   net: 'tap' | 'user' | null
   process: ProcessIdentity | null
+  /** ISO time at which the vCPUs of the present run started. */
+  startedAt: string | null
 }
 
 export interface InstanceFiles {

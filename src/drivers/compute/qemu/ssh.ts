@@ -31,7 +31,7 @@ export async function waitForBanner(target: SshTarget, waitMs: number, signal: A
     if (end === 'banner') return true
     // A refusal came from the guest itself: its network is up, so the next connection is worth waiting for.
     if (target.isForwarded) patienceMs = end === 'closed' ? 8_000 : Math.min(patienceMs * 1.5, 8_000)
-    await sleep(Math.min(PAUSE_MS, Math.max(0, until - performance.now())), undefined, { signal })
+    await sleep(Math.min(PAUSE_MS, Math.max(0, until - performance.now())), undefined, { signal }).catch(() => {})
   }
 }
 
