@@ -1,0 +1,94 @@
+/** Builds everything by hand, in reading order. The processes and the tests start here. */
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ComputeDriver } from '../drivers/compute/compute.ts'
+import { createQemuDriver } from '../drivers/compute/qemu/driver.ts'
+import { createSimulator } from '../drivers/compute/simulator.ts'
+import type { ImageTools, TaskTools } from '../jobs/tools.ts'
+import { type Paths, pathsOf } from '../lib/paths.ts'
+import { CloudError } from '../model/errors.ts'
+import type { ServiceSettings } from '../services/ctx.ts'
+import { connect, type Db } from '../store/db.ts'
+import type { Config, Listen } from './config.ts'
+import { readInstallationKeys } from './keys.ts'
+import { databaseUrl } from './postgres.ts'
+
+export interface AppContext {
+  config: Config
+  paths: Paths
+  databaseUrl: string
+  db: Db
+  compute: ComputeDriver
+  /** Detached work and image files of this host. */
+  tasks: TaskTools
+  images: ImageTools
+  settings: ServiceSettings
+  close(): Promise<void>
+}
+
+export interface Overrides {
+  databaseUrl?: string
+  compute?: ComputeDriver
+  tasks?: TaskTools
+}
+
+export async function buildContext(
+  config: Config,
+  process: 'api' | 'worker' | 'up',
+  overrides: Overrides = {},
+): Promise<AppContext> {
+  const paths = pathsOf(config.home)
+  const url = overrides.databaseUrl ?? databaseUrl(config, paths)
+  const db = connect(url, { name: `havn ${process}`, max: process === 'api' ? 20 : 16 })
+  const compute = overrides.compute ?? createCompute(config, paths)
+  const settings = await readServiceSettings(config, paths)
+  const tasks = overrides.tasks ?? NO_TASKS
+  const images = NO_IMAGE_FILES
+  return { config, paths, databaseUrl: url, db, compute, tasks, images, settings, close: () => db.destroy() }
+}
+
+/** A simulator has no image files, and so nothing to build or import. */
+const NO_TASKS: TaskTools = {
+  async ensureStarted() {
+    throw new CloudError('conflict', 'a simulator builds no images')
+  },
+  read: async () => ({ state: 'absent', percent: null, message: null }),
+  remove: async () => {},
+}
+const NO_IMAGE_FILES: ImageTools = { list: async () => [], remove: async () => {}, removeUpload: async () => {} }
+
+function createCompute(config: Config, paths: Paths): ComputeDriver {
+  switch (config.compute) {
+    case 'qemu':
+      return createQemuDriver({ paths, prefix: config.prefix, accel: config.accel })
+    case 'simulator':
+      return createSimulator({ folder: paths.simulator })
+    case 'incus':
+      throw new Error('HAVN_COMPUTE=incus is not part of this version; use qemu or simulator')
+  }
+}
+
+async function readServiceSettings(config: Config, paths: Paths): Promise<ServiceSettings> {
+  const keys = await readInstallationKeys(paths)
+  const { version } = JSON.parse(await readFile(join(import.meta.dirname, '../../package.json'), 'utf8')) as {
+    version: string
+  }
+  await mkdir(paths.uploads, { recursive: true, mode: 0o700 })
+  return {
+    version,
+    compute: config.compute,
+    recoverHours: config.recoverHours,
+    ownSshKey: config.compute === 'simulator' ? null : keys.sshPublicKey,
+    masterKey: keys.masterKey,
+    apiUrl: `http://${authority(config.api)}`,
+    s3Url: `http://${authority(config.s3)}`,
+    dnsAddress: authority(config.dns),
+    uploadsFolder: paths.uploads,
+  }
+}
+
+/** What a client on this machine connects to; a wildcard address is no destination. */
+export function authority({ host, port }: Listen): string {
+  const name = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  return `${name.includes(':') ? `[${name}]` : name}:${port}`
+}

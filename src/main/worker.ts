@@ -1,0 +1,142 @@
+/**
+ * The worker process: runs the strands and reconcilers of its hosts. It ends when its supervisor's channel closes, so
+ * that no two workers ever share a host; QEMUs and tasks go on without it.
+ */
+
+import { DEFINITIONS } from '../jobs/definitions.ts'
+import { createEngine, type Engine } from '../jobs/engine/engine.ts'
+import { type ReconcilerRunner, runReconcilers } from '../jobs/engine/reconciler.ts'
+import { prune } from '../jobs/prune.ts'
+import { reconcileInstances } from '../jobs/reconcile-instances.ts'
+import { reportHosts } from '../jobs/report-hosts.ts'
+import { sampleStats } from '../jobs/sample-stats.ts'
+import { sweepImages } from '../jobs/sweep-images.ts'
+import type { ReconcilerTools, WorkerTools } from '../jobs/tools.ts'
+import { describeError } from '../model/errors.ts'
+import { newId } from '../model/ids.ts'
+import * as catalog from '../store/catalog.ts'
+import { now } from '../store/db.ts'
+import * as hosts from '../store/hosts.ts'
+import { listen } from '../store/listen.ts'
+import { STRAND_CHANNEL } from '../store/strands.ts'
+import { localRegionId } from './catalog-file.ts'
+import type { Config } from './config.ts'
+import type { AppContext } from './context.ts'
+
+export interface Worker {
+  engine: Engine
+  reconcilers: ReconcilerRunner
+  stop(): Promise<void>
+}
+
+export type Log = (message: string, error?: unknown) => void
+
+export interface WorkerOptions {
+  log?: Log
+  concurrency?: number
+}
+
+export async function startWorker(
+  context: AppContext,
+  { log = logLine, concurrency = 32 }: WorkerOptions = {},
+): Promise<Worker> {
+  const { config, db, compute, tasks, images } = context
+  await compute.open()
+  const orphans = new Set<string>()
+  let bootSlots: number | null = null
+  let forwardsSsh = false
+
+  const places = await hostPlaces(context)
+  const ids = new Map<string, `host_${string}`>()
+  async function reportAll(): Promise<void> {
+    const facts = await compute.hostFacts()
+    bootSlots = facts.bootSlots
+    forwardsSsh = facts.network === 'user'
+    for (const { name, regionId } of places) {
+      const id = await hosts.report(db, {
+        id: ids.get(name) ?? newId('host'),
+        name,
+        regionId,
+        driver: compute.name,
+        vcpus: facts.cores === null ? null : Math.floor(facts.cores * config.cpuRatio),
+        memoryMib: facts.memoryMib === null ? null : Math.floor(facts.memoryMib * config.memoryRatio),
+        diskBytes: facts.diskBytes,
+        diskFreeBytes: facts.diskFreeBytes,
+        diskHighWater: config.diskHighWater,
+        bootSlots,
+        facts: { ...facts.facts, network: facts.network, orphans: [...orphans] },
+      })
+      ids.set(name, id)
+    }
+  }
+  await reportAll()
+  const hostIds = [...ids.values()]
+
+  const tools: WorkerTools = {
+    compute,
+    tasks,
+    images,
+    hosts: hostIds,
+    bootSlots: () => bootSlots,
+    now,
+    settings: {
+      shutdownSeconds: config.shutdownSeconds,
+      quarantineMinutes: config.quarantineMinutes,
+      forwardsSsh,
+    },
+  }
+  const engine = createEngine<WorkerTools>({
+    db,
+    worker: workerName(config),
+    hosts: hostIds,
+    definitions: DEFINITIONS,
+    tools,
+    log,
+    concurrency,
+  })
+  const reconcilerTools: ReconcilerTools = {
+    db,
+    compute,
+    images,
+    hosts: hostIds,
+    orphans,
+    lastSamples: new Map(),
+    reportHosts: reportAll,
+  }
+  const reconcilers = runReconcilers(
+    [reportHosts, reconcileInstances, sampleStats, sweepImages, prune],
+    reconcilerTools,
+    log,
+  )
+  const listener = listen(
+    context.databaseUrl,
+    [STRAND_CHANNEL],
+    (_channel, intent) => engine.nudge(intent !== ''),
+    (isConnected) => isConnected && engine.nudge(true),
+  )
+  compute.onChange(() => reconcilers.nudge(reconcileInstances.name))
+  await engine.start()
+  reconcilers.start()
+  return {
+    engine,
+    reconcilers,
+    async stop() {
+      await listener.close()
+      await reconcilers.stop()
+      await engine.stop()
+      await compute.close()
+    },
+  }
+}
+
+/** A simulator stands in every region; a real machine stands in one. */
+async function hostPlaces({ config, db }: AppContext): Promise<{ name: string; regionId: string }[]> {
+  if (config.compute !== 'simulator') return [{ name: 'local', regionId: await localRegionId(config) }]
+  return (await catalog.listRegions(db)).map(({ id }) => ({ name: `simulator-${id}`, regionId: id }))
+}
+
+/** There is one worker a host set, because the supervisor holds HAVN_HOME's lock; so its name is its right to take over. */
+const workerName = (config: Config): string => `${config.compute}-${config.prefix}`
+
+export const logLine: Log = (message, error) =>
+  console.error(error === undefined ? message : `${message}: ${describeError(error)}`)
