@@ -14,7 +14,6 @@ import { DEFINITIONS } from '../../src/jobs/definitions.ts'
 import { Crash, type CrashPoint, createEngine, type Engine } from '../../src/jobs/engine/engine.ts'
 import { reconcileInstances } from '../../src/jobs/reconcile-instances.ts'
 import type { WorkerTools } from '../../src/jobs/tools.ts'
-import { Catalog } from '../../src/model/catalog.ts'
 import { CloudError } from '../../src/model/errors.ts'
 import { type HostId, type InstanceId, newId } from '../../src/model/ids.ts'
 import { SCOPES } from '../../src/model/scopes.ts'
@@ -25,6 +24,7 @@ import * as catalog from '../../src/store/catalog.ts'
 import { type Db, execute, now } from '../../src/store/db.ts'
 import * as hosts from '../../src/store/hosts.ts'
 import * as images from '../../src/store/images.ts'
+import { CATALOG } from '../make.ts'
 import { type ScriptedTasks, scriptTasks } from './tasks.ts'
 
 export type Fault = `crash ${CrashPoint}` | 'twice' | 'driver error before' | 'driver error after'
@@ -37,23 +37,6 @@ export const FAULTS: readonly Fault[] = [
   'driver error after',
 ]
 
-const CATALOG: Catalog = Catalog.parse({
-  regions: [{ id: 'here', name: 'Here', country: 'NO', city: 'Here', local: true }],
-  plans: [
-    {
-      id: 'small',
-      number: 1,
-      name: 'Small',
-      vcpus: 1,
-      memoryMib: 1024,
-      diskGib: 10,
-      trafficTb: 1,
-      priceMonthlyMinor: 100,
-      currency: 'EUR',
-    },
-  ],
-  images: [{ id: 'micro', number: 1, name: 'Micro', family: 'micro', version: '1', builder: 'micro' }],
-})
 const POOLS = [
   { family: 4 as const, cidr: '198.18.0.0/24', regionId: null },
   { family: 6 as const, cidr: '2001:db8::/120', regionId: null },
