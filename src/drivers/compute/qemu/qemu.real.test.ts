@@ -1,0 +1,257 @@
+/** The contract of compute drivers on real machines, and what only QEMU has: processes, users, interfaces, rules. */
+import assert from 'node:assert/strict'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { type Machines, openMachines } from '../../../../test/machines.ts'
+import { waitFor } from '../../../lib/wait.ts'
+import type { InstanceId } from '../../../model/ids.ts'
+import type { ComputeDriver, InstanceSpec } from '../compute.ts'
+import { type ContractHost, computeContract } from '../contract.ts'
+import { SOCKETS } from './args.ts'
+import { ensureDisk } from './disk.ts'
+import type { QemuDriver } from './driver.ts'
+import { connectQmp } from './qmp.ts'
+import { filesOf, type InstanceRecord } from './record.ts'
+
+const isRoot = process.getuid!() === 0
+const { signal } = new AbortController()
+
+/** The process of an instance, as the driver lists it. */
+async function pidsOf(driver: ComputeDriver, id: InstanceId): Promise<number[]> {
+  const mine = (await driver.resources()).filter((one) => one.kind === 'process' && one.instanceId === id)
+  return mine.map(({ name }) => Number(name.replace('pid ', '')))
+}
+
+computeContract(
+  'qemu',
+  async (): Promise<ContractHost> => {
+    const machines = await openMachines()
+    const specs = new Map<InstanceId, InstanceSpec>()
+    let driver = machines.create()
+    return {
+      driver,
+      spec(overrides) {
+        const spec = machines.spec(overrides)
+        specs.set(spec.id, spec)
+        return spec
+      },
+      async reopen() {
+        await driver.close() // what the kernel does to the sockets of a dead process
+        driver = machines.create()
+        return driver
+      },
+      async powerOffFromInside(id) {
+        await machines.ssh(specs.get(id)!, 'poweroff').catch(() => {}) // the connection may end first
+      },
+      async kill(id) {
+        for (const pid of await pidsOf(driver, id)) process.kill(pid, 'SIGKILL')
+      },
+      async close() {
+        await driver.close()
+        await machines.close()
+      },
+    }
+  },
+  { bootMs: 120_000, shutdownMs: 120_000 },
+)
+
+describe('a machine that a killed control plane left', () => {
+  let machines: Machines
+  let driver: QemuDriver
+  let spec: InstanceSpec
+  let pid: number
+
+  before(async () => {
+    machines = await openMachines()
+    spec = machines.spec()
+    const plane = spawn(process.execPath, ['--input-type=module', '-e', CONTROL_PLANE], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    plane.stdin.end(JSON.stringify({ options: machines.options, spec, module: join(import.meta.dirname, 'driver.ts') }))
+    await saysRunning(plane)
+    const gone = once(plane, 'exit')
+    plane.kill('SIGKILL')
+    await gone
+    driver = machines.create()
+    await driver.open()
+  })
+  after(async () => {
+    await driver.close()
+    await machines.close()
+  })
+
+  test('is adopted as it is, also when its process was never noted down', async () => {
+    const found = await pidsOf(driver, spec.id)
+    assert.equal(found.length, 1)
+    pid = found[0]!
+    assert.equal((await driver.observe(spec.id)).power, 'running')
+    const { record: file } = filesOf(machines.paths, spec.id)
+    const record = JSON.parse(readFileSync(file, 'utf8')) as InstanceRecord
+    assert.equal(record.process?.pid, pid)
+    writeFileSync(file, JSON.stringify({ ...record, process: null, startedAt: null, wanted: 'stopped' }))
+    assert.equal((await driver.observe(spec.id)).power, 'running')
+    await driver.ensureRunning(spec, signal)
+    assert.deepEqual(await pidsOf(driver, spec.id), [pid])
+    assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')).process, record.process)
+  })
+
+  test('notes about a process with another start time, boot or uuid harm nobody', async () => {
+    const { record: file } = filesOf(machines.paths, spec.id)
+    const other = spawn('sleep', ['300'])
+    const record = JSON.parse(readFileSync(file, 'utf8')) as InstanceRecord
+    writeFileSync(file, JSON.stringify({ ...record, process: { ...record.process, pid: other.pid } }))
+    await driver.ensureRunning(spec, signal)
+    assert.deepEqual(await pidsOf(driver, spec.id), [pid])
+    assert.equal(other.exitCode ?? other.signalCode, null)
+    other.kill()
+  })
+
+  test('runs without privileges, in the sandbox, under limits', { skip: !isRoot }, async () => {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+    assert.doesNotMatch(status, /^Uid:\s+0/m)
+    assert.match(status, /^CapEff:\s+0+$/m)
+    assert.match(status, /^NoNewPrivs:\s+1$/m)
+    assert.match(status, /^Seccomp:\s+2$/m)
+    const { facts } = await driver.hostFacts()
+    if (facts.cgroupControllers) {
+      assert.match(
+        readFileSync(`/proc/${pid}/cgroup`, 'utf8'),
+        new RegExp(`/havn-${machines.options.prefix}/${spec.id}`),
+      )
+    }
+  })
+
+  test('leaves its second QMP socket to tools', async () => {
+    const qmp = await connectQmp(join(filesOf(machines.paths, spec.id).run, SOCKETS.tools))
+    assert.equal((await qmp.execute<{ status: string }>('query-status')).status, 'running')
+    qmp.close()
+  })
+
+  test('answers on its own addresses and grew to its disk', async () => {
+    assert.equal(await driver.waitForSsh(spec, 120_000, signal), true)
+    assert.equal(await machines.ssh(spec, 'hostname'), spec.hostname)
+    const kib = Number((await machines.ssh(spec, 'df -k / | tail -1')).split(/\s+/)[1])
+    assert.ok(kib > 0.9 * 2 ** 20, `${kib} KiB`)
+    if (isRoot) assert.equal(await machines.ssh(spec, 'echo six', spec.ipv6!), 'six')
+  })
+
+  test('cannot send from an address that is not its own', { skip: !isRoot }, async () => {
+    const dropped = () => {
+      const text = execFileSync('nft', ['list', 'chain', 'inet', `hv${machines.options.prefix}`, 'ingress']).toString()
+      return Number(/counter packets (\d+)/.exec(text)?.[1])
+    }
+    const ping = (from: string, to: string) =>
+      machines.ssh(spec, `ping -c 2 -W 2 -I ${from} ${to} >/dev/null && echo answered || echo silence`)
+    // The gateways are the host's own addresses; the taps' other end answers whoever may speak.
+    assert.equal(await ping(spec.ipv4!, '169.254.0.1'), 'answered')
+    const [stranger4, stranger6] = ['10.213.255.1', 'fd00:213::1']
+    await machines.ssh(spec, `ip address add ${stranger4}/32 dev eth0; ip -6 address add ${stranger6}/128 dev eth0`)
+    let before = dropped()
+    assert.equal(await ping(stranger4, '169.254.0.1'), 'silence')
+    assert.ok(dropped() >= before + 2)
+    before = dropped()
+    // The address is tentative for a second (RFC 4862); until then the guest itself refuses to send.
+    const sent = await waitFor(
+      async () => {
+        assert.notEqual(await ping(stranger6, `${spec.ipv6!.slice(0, 4)}::1`), 'answered')
+        return dropped() > before
+      },
+      { timeoutMs: 20_000 },
+    )
+    assert.ok(sent)
+    await machines.ssh(spec, `ip address del ${stranger4}/32 dev eth0; ip -6 address del ${stranger6}/128 dev eth0`)
+  })
+
+  test('is measured from the second look on', async () => {
+    await driver.stats(spec.id)
+    const stats = (await driver.stats(spec.id))!
+    assert.equal(stats.diskTotalBytes, 2 ** 30)
+    assert.ok(stats.cpuPercent !== null && stats.cpuPercent >= 0)
+    assert.equal(stats.networkInBytes !== null && stats.networkInBytes > 1_000, isRoot)
+    const memory = await waitFor(async () => (await driver.stats(spec.id))?.memoryUsedBytes, { timeoutMs: 30_000 })
+    assert.ok(memory && memory > 2 ** 20 && memory < spec.memoryMib * 2 ** 20)
+  })
+
+  test('is still the same run after it reset itself', async () => {
+    const { startedAt } = await driver.observe(spec.id)
+    const events: string[] = []
+    const qmp = await connectQmp(join(filesOf(machines.paths, spec.id).run, SOCKETS.tools), {
+      onEvent: ({ event }) => events.push(event),
+    })
+    await machines.ssh(spec, '(sleep 1; reboot -f) >/dev/null 2>&1 </dev/null &')
+    assert.ok(await waitFor(() => events.includes('RESET'), { timeoutMs: 60_000 }))
+    qmp.close()
+    assert.deepEqual(await driver.observe(spec.id), { power: 'running', startedAt })
+    assert.deepEqual(await pidsOf(driver, spec.id), [pid])
+  })
+})
+
+describe('disks', { skip: !isRoot }, () => {
+  let machines: Machines
+  before(async () => {
+    machines = await openMachines()
+  })
+  after(() => machines.close())
+  const make = (base: string, folder = machines.paths.home, sizeGib = 1) =>
+    ensureDisk({ file: join(folder, 'disk-g1.qcow2'), base, sizeGib, owner: { uid: 65_534, gid: 65_534 }, signal })
+
+  test('a missing, damaged, unreadable, too large or foreign image is said so', async () => {
+    const { images } = machines.paths
+    const micro = join(images, 'micro.qcow2')
+    await assert.rejects(make(join(images, 'missing.qcow2')), { code: 'not_found' })
+    const damaged = join(images, 'damaged.qcow2')
+    copyFileSync(micro, damaged)
+    writeFileSync(damaged, Buffer.alloc(4096), { flag: 'r+' })
+    await assert.rejects(make(damaged), { code: 'invalid', message: /damaged/ })
+    truncateSync(damaged, 0)
+    await assert.rejects(make(damaged), { code: 'invalid' })
+    const secret = join(images, 'secret.qcow2')
+    copyFileSync(micro, secret)
+    chmodSync(secret, 0o600)
+    await assert.rejects(make(secret), { code: 'unavailable', message: /cannot read/ })
+    const backed = join(images, 'backed.qcow2')
+    execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', '/etc/passwd', backed, '1G'])
+    await assert.rejects(make(backed), { code: 'invalid' })
+    const large = join(images, 'large.qcow2')
+    execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', large, '30G'])
+    await assert.rejects(make(large), { code: 'invalid', message: /30 GiB/ })
+  })
+
+  test('a full disk is said so and leaves nothing', async () => {
+    const full = join(machines.paths.home, 'full')
+    mkdirSync(full)
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', full])
+    try {
+      const error = { code: 'unavailable', message: /disk is full/ }
+      await assert.rejects(make(join(machines.paths.images, 'micro.qcow2'), full), error)
+      assert.equal(execFileSync('ls', ['-A', full]).toString(), '')
+    } finally {
+      execFileSync('umount', [full])
+    }
+  })
+})
+
+/** A control plane of its own: starts the machine, says so, and waits to be killed. */
+const CONTROL_PLANE = `
+  let text = ''
+  for await (const chunk of process.stdin) text += chunk
+  const { options, spec, module } = JSON.parse(text)
+  const { createQemuDriver } = await import(module)
+  const driver = createQemuDriver(options)
+  const { signal } = new AbortController()
+  await driver.open()
+  await driver.ensureDisk(spec, signal)
+  await driver.ensureRunning(spec, signal)
+  console.log('running')
+  setInterval(() => {}, 1000)
+`
+
+async function saysRunning(plane: ChildProcess): Promise<void> {
+  const ended = once(plane, 'exit').then(() => assert.fail('the control plane ended'))
+  const [chunk] = (await Promise.race([once(plane.stdout!, 'data'), ended])) as [Buffer]
+  assert.match(chunk.toString(), /running/)
+  ended.catch(() => {})
+}
