@@ -3,9 +3,10 @@
  * and `credentials.json`. Everything is safe to repeat, and a kill in the middle is continued by the next start.
  */
 import { randomBytes } from 'node:crypto'
-import { open, readFile, rename } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { overlaps } from '../lib/cidr.ts'
+import { writeFileDurably } from '../lib/durable-file.ts'
 import type { Catalog } from '../model/catalog.ts'
 import { CloudError } from '../model/errors.ts'
 import type { AccountId } from '../model/ids.ts'
@@ -71,7 +72,7 @@ async function ownPools(db: Db, config: Config): Promise<settings.Settings['pool
   const chosen = await settings.read(db, 'pools')
   if (chosen) return chosen
   const pools = [
-    { family: 4 as const, cidr: await freeIpv4Block() },
+    { family: 4 as const, cidr: await freeIpv4Block(config.prefix) },
     // A random unique local prefix (RFC 4193) collides with nobody.
     {
       family: 6 as const,
@@ -84,14 +85,19 @@ async function ownPools(db: Db, config: Config): Promise<settings.Settings['pool
   return pools
 }
 
-async function freeIpv4Block(): Promise<string> {
+/** Begins at a place that follows from the home, so that two Havns whose machines are off seldom meet. */
+async function freeIpv4Block(prefix: string): Promise<string> {
   const taken = [
     ...(await readRoutes()),
     ...Object.values(networkInterfaces()).flatMap((list) =>
       (list ?? []).filter(({ family }) => family === 'IPv4').map(({ cidr, address }) => cidr ?? `${address}/32`),
     ),
   ]
-  const candidates = Array.from({ length: 120 }, (_, index) => `10.${(91 + index) % 256}.0.0/20`)
+  const first = Number.parseInt(prefix, 16)
+  const candidates = Array.from({ length: 4096 }, (_, index) => {
+    const block = (first + index) % 4096
+    return `10.${block >> 4}.${(block & 15) << 4}.0/20`
+  })
   const free = candidates.find((block) => !taken.some((other) => overlaps(block, other)))
   if (!free)
     throw new CloudError('no_capacity', 'no private IPv4 block is free on this machine; name pools in HAVN_CATALOG')
@@ -143,10 +149,5 @@ async function readCredentials(file: string): Promise<accountService.Credentials
   }
 }
 
-async function writeCredentials(file: string, credentials: accountService.Credentials): Promise<void> {
-  const handle = await open(`${file}.new`, 'w', 0o600)
-  await handle.writeFile(`${JSON.stringify(credentials, null, 2)}\n`)
-  await handle.sync()
-  await handle.close()
-  await rename(`${file}.new`, file)
-}
+const writeCredentials = (file: string, credentials: accountService.Credentials): Promise<void> =>
+  writeFileDurably(file, `${JSON.stringify(credentials, null, 2)}\n`, 0o600)

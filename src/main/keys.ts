@@ -1,9 +1,10 @@
 /** The installation's own secrets: the key that seals stored secrets, and the SSH key that `havn ssh` logs in with. */
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { writeFileDurably } from '../lib/durable-file.ts'
 import type { Paths } from '../lib/paths.ts'
 
 export interface InstallationKeys {
@@ -17,7 +18,7 @@ const masterKeyFile = (paths: Paths): string => join(paths.keys, 'master.key')
 /** Makes what is missing. A kill in the middle leaves a key whole or not there, never half. */
 export async function ensureInstallationKeys(paths: Paths): Promise<InstallationKeys> {
   await mkdir(paths.keys, { recursive: true, mode: 0o700 })
-  if (!(await exists(masterKeyFile(paths)))) await writeSecret(masterKeyFile(paths), randomBytes(32))
+  if (!(await exists(masterKeyFile(paths)))) await writeFileDurably(masterKeyFile(paths), randomBytes(32), 0o600)
   const file = sshKeyFile(paths)
   if (!(await exists(file)) || !(await exists(`${file}.pub`))) {
     const temporary = `${file}.new`
@@ -41,11 +42,3 @@ const exists = (file: string): Promise<boolean> =>
     () => true,
     () => false,
   )
-
-async function writeSecret(file: string, content: Buffer): Promise<void> {
-  const handle = await open(`${file}.new`, 'w', 0o600)
-  await handle.writeFile(content)
-  await handle.sync()
-  await handle.close()
-  await rename(`${file}.new`, file)
-}

@@ -3,6 +3,7 @@
  * that no two workers ever share a host; QEMUs and tasks go on without it.
  */
 
+import { hostname } from 'node:os'
 import { DEFINITIONS } from '../jobs/definitions.ts'
 import { createEngine, type Engine } from '../jobs/engine/engine.ts'
 import { type ReconcilerRunner, runReconcilers } from '../jobs/engine/reconciler.ts'
@@ -13,15 +14,14 @@ import { sampleStats } from '../jobs/sample-stats.ts'
 import { sweepImages } from '../jobs/sweep-images.ts'
 import type { ReconcilerTools, WorkerTools } from '../jobs/tools.ts'
 import { describeError } from '../model/errors.ts'
-import { newId } from '../model/ids.ts'
 import * as catalog from '../store/catalog.ts'
 import { now } from '../store/db.ts'
 import * as hosts from '../store/hosts.ts'
 import { listen } from '../store/listen.ts'
 import { STRAND_CHANNEL } from '../store/strands.ts'
 import { localRegionId } from './catalog-file.ts'
-import type { Config } from './config.ts'
 import type { AppContext } from './context.ts'
+import { ensureHostIds } from './host-ids.ts'
 
 export interface Worker {
   engine: Engine
@@ -47,15 +47,19 @@ export async function startWorker(
   let forwardsSsh = false
 
   const places = await hostPlaces(context)
-  const ids = new Map<string, `host_${string}`>()
+  const ids = await ensureHostIds(
+    config.home,
+    places.map(({ name }) => name),
+  )
+  const hostIds = [...ids.values()]
   async function reportAll(): Promise<void> {
     const facts = await compute.hostFacts()
     bootSlots = facts.bootSlots
     forwardsSsh = facts.network === 'user'
     for (const { name, regionId } of places) {
-      const id = await hosts.report(db, {
-        id: ids.get(name) ?? newId('host'),
-        name,
+      await hosts.report(db, {
+        id: ids.get(name)!,
+        name: config.compute === 'simulator' ? name : hostname(),
         regionId,
         driver: compute.name,
         vcpus: facts.cores === null ? null : Math.floor(facts.cores * config.cpuRatio),
@@ -66,11 +70,9 @@ export async function startWorker(
         bootSlots,
         facts: { ...facts.facts, network: facts.network, orphans: [...orphans] },
       })
-      ids.set(name, id)
     }
   }
   await reportAll()
-  const hostIds = [...ids.values()]
 
   const tools: WorkerTools = {
     compute,
@@ -87,7 +89,8 @@ export async function startWorker(
   }
   const engine = createEngine<WorkerTools>({
     db,
-    worker: workerName(config),
+    // There is one worker a host, because the supervisor holds HAVN_HOME's lock: its name is its right to take over.
+    worker: hostIds[0]!,
     hosts: hostIds,
     definitions: DEFINITIONS,
     tools,
@@ -134,9 +137,6 @@ async function hostPlaces({ config, db }: AppContext): Promise<{ name: string; r
   if (config.compute !== 'simulator') return [{ name: 'local', regionId: await localRegionId(config) }]
   return (await catalog.listRegions(db)).map(({ id }) => ({ name: `simulator-${id}`, regionId: id }))
 }
-
-/** There is one worker a host set, because the supervisor holds HAVN_HOME's lock; so its name is its right to take over. */
-const workerName = (config: Config): string => `${config.compute}-${config.prefix}`
 
 export const logLine: Log = (message, error) =>
   console.error(error === undefined ? message : `${message}: ${describeError(error)}`)

@@ -38,9 +38,10 @@ export interface HostReport {
   facts: Record<string, unknown>
 }
 
-/** A worker says what its host is and has; the row is found by name, so a host keeps its id over restarts. */
-export async function report(db: Db, host: HostReport): Promise<HostId> {
+/** A worker says what its host is and has. */
+export async function report(db: Db, host: HostReport): Promise<void> {
   const values = {
+    name: host.name,
     region_id: host.regionId,
     driver: host.driver,
     is_online: true,
@@ -53,13 +54,11 @@ export async function report(db: Db, host: HostReport): Promise<HostId> {
     facts: JSON.stringify(host.facts),
     seen_at: sql<Date>`cloud_now()`,
   }
-  const { id } = await db
+  await db
     .insertInto('host')
-    .values({ id: host.id, name: host.name, ...values })
-    .onConflict((conflict) => conflict.column('name').doUpdateSet(values))
-    .returning('id')
-    .executeTakeFirstOrThrow()
-  return id
+    .values({ id: host.id, ...values })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet(values))
+    .execute()
 }
 
 export const setOffline = async (db: Db, ids: readonly HostId[]): Promise<void> => {

@@ -76,8 +76,9 @@ export async function createWorld(db: Db): Promise<World> {
     creditMinor: null,
     consolePasswordHash: '',
   })
-  const hostId = await hosts.report(db, {
-    id: newId('host'),
+  const hostId = newId('host')
+  await hosts.report(db, {
+    id: hostId,
     name: folder,
     regionId: 'here',
     driver: 'qemu', // with image files, which the scripted tasks make

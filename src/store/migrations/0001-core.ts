@@ -98,7 +98,7 @@ CREATE TABLE image (
 
 CREATE TABLE host (
   id text PRIMARY KEY,
-  name text NOT NULL UNIQUE,
+  name text NOT NULL,
   region_id text NOT NULL REFERENCES region,
   driver text NOT NULL,
   is_online boolean NOT NULL DEFAULT true,
