@@ -28,7 +28,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const TYPES_ONLY: readonly [room: string, prefix: string][] = [['services', 'drivers/']]
 /** Files that something outside the imports starts. */
 const ENTRIES = [
-  /^src\/main\/(havn|api|worker)\.ts$/,
+  /^src\/main\/(havn|child)\.ts$/,
   /^scripts\//,
   /^bench\//,
   /\.test\.ts$/,

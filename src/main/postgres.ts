@@ -7,8 +7,19 @@
  * fsync and synchronous_commit stay on: what was answered was written. Callers see a URL and a promise of its end.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, existsSync, fsyncSync, globSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  globSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { ensureFolder } from '../lib/folders.ts'
 import type { Paths } from '../lib/paths.ts'
@@ -46,6 +57,9 @@ const SYSTEM_USER = 'havn-postgres'
 const DATABASE = 'havn'
 const FAST_STOP_MS = 10_000
 const READY_MS = 600_000 // recovery after a power cut replays the log since the last checkpoint, at most 1 GiB by default
+// After a kill -9 the old server's own children need a moment to see it; until then a new one refuses to start.
+const PREDECESSOR_MS = 8_000
+const PREDECESSOR_EVERY_MS = 100
 const SETTINGS = {
   listen_addresses: '',
   unix_socket_permissions: '0700',
@@ -73,10 +87,22 @@ export async function startPostgres(place: PostgresPlace, signal?: AbortSignal):
     const adopted = await adopt(running, place, binaries.major, signal)
     if (adopted) return adopted
   }
-  const child = spawnServer(place, binaries, user)
-  const server = handle(await identityOfChild(child), place, binaries.major, false, endOfChild(child))
-  await becomeReady(server, place, signal)
-  return server
+  const end = performance.now() + PREDECESSOR_MS
+  for (;;) {
+    disownZombie(place.data)
+    const child = spawnServer(place, binaries, user)
+    const server = handle(await identityOfChild(child), place, binaries.major, false, endOfChild(child))
+    try {
+      await becomeReady(server, place, signal)
+      return server
+    } catch (error) {
+      const isDead = !isAlive(server.process)
+      await server.stop() // it is nobody's yet
+      signal?.throwIfAborted()
+      if (!isDead || performance.now() > end) throw error
+      await delay(PREDECESSOR_EVERY_MS, undefined, { signal })
+    }
+  }
 }
 
 /** The programs that fit the data folder, or the newest for a folder that is still to be made. */
@@ -141,6 +167,19 @@ function runningServer(data: string): RunningServer | null {
   const program = basename(processLink(identity.pid, 'exe') ?? '').replace(/ \(deleted\)$/, '')
   if (program !== 'postgres' || processLink(identity.pid, 'cwd') !== data) return null
   return { ...identity, sockets: lines[4] ?? '' }
+}
+
+/**
+ * PostgreSQL asks by signal 0 whether the process in its pid file lives, and a zombie answers; where nobody reaps, that
+ * is for ever. It does not mind its own parent there, so the line gets our pid. The file stays: its other lines let
+ * PostgreSQL see that the dead one's children have let go of the shared memory.
+ */
+function disownZombie(data: string): void {
+  const file = join(data, 'postmaster.pid')
+  if (!existsSync(file)) return
+  const [pid, ...rest] = readFileSync(file, 'utf8').split('\n')
+  if (identityOf(Number(pid)) !== null || !existsSync(`/proc/${pid}`)) return
+  writeFileSync(file, [process.pid, ...rest].join('\n'))
 }
 
 /** Takes it over when it can be reached where we would have put it; otherwise stops it, and null says start anew. */
