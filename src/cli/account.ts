@@ -1,0 +1,151 @@
+/** `account …` and `key …` */
+import { readOnly, SCOPES_OF_SERVICE, SERVICES } from '../model/scopes.ts'
+import { type Command, JSON_OPTION } from './command.ts'
+import { CliError } from './exit.ts'
+import { ago, fields, json, table } from './output.ts'
+
+const accountCreate: Command = {
+  name: 'account create',
+  summary: 'create an account with its credentials, which are shown once',
+  positionals: [],
+  options: {
+    email: { type: 'string', value: 'EMAIL', help: 'whose it is; one account per address' },
+    name: { type: 'string', value: 'NAME', help: 'default: the e-mail address' },
+    operator: { type: 'boolean', help: 'may see and do everything' },
+    ...JSON_OPTION,
+  },
+  async run(cli, args) {
+    const [email, name] = [args.text('email'), args.text('name')]
+    if (email === undefined) throw new CliError('usage', 'account create needs --email EMAIL')
+    const body = { email, isOperator: args.flag('operator'), ...(name !== undefined && { name }) }
+    const made = await cli.client.call('createAccount', { body })
+    cli.print(args.flag('json') ? json(made) : fields(Object.entries(made)))
+    return undefined
+  },
+}
+
+const accountList: Command = {
+  name: 'account list',
+  summary: 'list accounts (operators)',
+  positionals: [],
+  options: JSON_OPTION,
+  async run(cli, args) {
+    const found = await cli.client.call('listAccounts', { query: { limit: 1000 } })
+    const rows = found.items.map((it) => [
+      it.number,
+      it.email,
+      it.name,
+      it.isOperator ? 'operator' : 'tenant',
+      ago(it.createdAt, cli.now()),
+      it.id,
+    ])
+    cli.print(args.flag('json') ? json(found) : table(['NUMBER', 'EMAIL', 'NAME', 'KIND', 'AGE', 'ID'], rows))
+    return undefined
+  },
+}
+
+const accountShow: Command = {
+  name: 'account show',
+  summary: 'show your own account, or another (operators)',
+  positionals: ['EMAIL|ID?'],
+  options: JSON_OPTION,
+  async run(cli, args) {
+    const wanted = args.at['EMAIL|ID']
+    const account =
+      wanted === undefined
+        ? await cli.client.call('getAccount')
+        : (await cli.client.call('listAccounts', { query: { limit: 1000 } })).items.find((it) =>
+            [it.id, it.uuid, String(it.number), it.email].includes(wanted),
+          )
+    if (!account) throw new CliError('notFound', `no account ${JSON.stringify(wanted)}`)
+    cli.print(
+      args.flag('json')
+        ? json(account)
+        : fields(Object.entries(account).map(([name, value]) => [name, value === null ? null : String(value)])),
+    )
+    return undefined
+  },
+}
+
+const keyCreate: Command = {
+  name: 'key create',
+  summary: 'create an API key, whose text is shown once',
+  positionals: ['NAME'],
+  options: {
+    service: { type: 'string', value: SERVICES.join('|'), help: 'what it opens; default api' },
+    scope: {
+      type: 'string',
+      value: 'SCOPE',
+      multiple: true,
+      help: 'only these scopes; default: all that the service has',
+    },
+    'read-only': { type: 'boolean', help: 'may look but not touch' },
+    expires: { type: 'string', value: 'TIME', help: 'ISO 8601, for example 2027-01-01T00:00:00Z' },
+    ...JSON_OPTION,
+  },
+  async run(cli, args) {
+    const service = SERVICES.find((it) => it === (args.text('service') ?? 'api'))
+    if (!service) throw new CliError('usage', `--service is one of ${SERVICES.join(', ')}`)
+    const wanted = args.texts('scope')
+    const known = SCOPES_OF_SERVICE[service]
+    const scopes = known.filter((scope) => wanted.includes(scope))
+    const unknown = wanted.find((scope) => !known.some((it) => it === scope))
+    if (unknown)
+      throw new CliError(
+        'usage',
+        `--scope ${unknown}: a key for ${service} can have ${known.join(', ')} (read-only: ${readOnly(known).join(', ')})`,
+      )
+    const expiresAt = args.text('expires')
+    const made = await cli.client.call('createKey', {
+      body: {
+        name: args.at.NAME!,
+        service,
+        readOnly: args.flag('read-only'),
+        ...(scopes.length > 0 && { scopes }),
+        ...(expiresAt !== undefined && { expiresAt }),
+      },
+    })
+    cli.print(args.flag('json') ? json(made) : made.apiKey)
+    if (!args.flag('json')) cli.note(`key ${made.key.id} (${made.key.scopes.join(', ')}); its text is not shown again`)
+    return undefined
+  },
+}
+
+const keyList: Command = {
+  name: 'key list',
+  summary: 'list your API keys',
+  positionals: [],
+  options: JSON_OPTION,
+  async run(cli, args) {
+    const found = await cli.client.call('listKeys', { query: { limit: 1000 } })
+    const state = (it: (typeof found.items)[number]) => {
+      if (it.revokedAt) return 'revoked'
+      return it.expiresAt && Date.parse(it.expiresAt) <= cli.now().getTime() ? 'expired' : 'valid'
+    }
+    const rows = found.items.map((it) => [
+      it.name,
+      it.service,
+      state(it),
+      ago(it.lastUsedAt, cli.now()),
+      it.keyId,
+      it.id,
+    ])
+    cli.print(args.flag('json') ? json(found) : table(['NAME', 'SERVICE', 'STATE', 'LAST USED', 'KEY', 'ID'], rows))
+    return undefined
+  },
+}
+
+const keyRevoke: Command = {
+  name: 'key revoke',
+  summary: 'revoke an API key, at once and for good',
+  positionals: ['ID'],
+  options: JSON_OPTION,
+  async run(cli, args) {
+    const key = await cli.client.call('revokeKey', { id: args.at.ID! })
+    cli.print(args.flag('json') ? json(key) : `revoked ${key.name} (${key.id})`)
+    return undefined
+  },
+}
+
+export const accountCommands: readonly Command[] = [accountCreate, accountList, accountShow]
+export const keyCommands: readonly Command[] = [keyCreate, keyList, keyRevoke]
