@@ -27,13 +27,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 /** Services see drivers as types: only a job changes the world. */
 const TYPES_ONLY: readonly [room: string, prefix: string][] = [['services', 'drivers/']]
 /** Files that something outside the imports starts. */
-const ENTRIES = [
-  /^src\/main\/(havn|child)\.ts$/,
-  /^scripts\//,
-  /^bench\//,
-  /\.test\.ts$/,
-  /^src\/drivers\/.*task\.ts$/,
-]
+const ENTRIES = [/^src\/main\/(havn|child)\.ts$/, /^scripts\//, /^bench\//, /\.test\.ts$/, /^src\/drivers\/.*task\.ts$/]
 
 const sources = find('{src,test,scripts,bench}/**/*.ts')
 interface Import {

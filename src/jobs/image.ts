@@ -24,7 +24,7 @@ export const ImageWork = z.object({
 export type ImageWork = z.infer<typeof ImageWork>
 
 /** What a task hands over. */
-const Result = z.object({ digest: z.string(), virtualBytes: z.number(), fileBytes: z.number() })
+const Result = z.object({ digest: z.string(), bytes: z.number(), virtualBytes: z.number() })
 
 const KINDS: readonly OperationKind[] = ['image.build', 'image.import']
 const WATCH_MS = 500
@@ -33,24 +33,24 @@ const HOURS = 3_600_000
 
 export const imageStrandId = (imageId: string): string => `image_${imageId}`
 
-async function work({ id, state, tools, tries }: Context): Promise<Outcome<'publish' | 'clean' | 'work'>> {
+async function work({ id, state, tools }: Context): Promise<Outcome<'publish' | 'clean' | 'work'>> {
   const { imageId, program, input } = ImageWork.parse(state)
   const restarts = typeof state.restarts === 'number' ? state.restarts : 0
-  await tools.tasks.ensureStarted(id, program, input)
   const task = await tools.tasks.read(id)
   switch (task.state) {
     case 'absent':
+      await tools.tasks.ensureStarted(id, program, input)
+      return wait(WATCH_MS)
+    case 'vanished':
+      if (restarts >= RESTARTS_MAX) {
+        return fails(id, imageId, 'unavailable', `the work died ${restarts + 1} times without saying why; see its log`)
+      }
+      await tools.tasks.ensureStarted(id, program, input)
+      return { kind: 'wait', ms: WATCH_MS, state: { ...state, restarts: restarts + 1 } }
     case 'running':
       return wait(WATCH_MS, (tx) => operations.report(tx, id, { message: task.message, percent: task.percent }))
     case 'done':
       return { kind: 'goto', step: 'publish', state: { ...state, result: task.value } }
-    case 'vanished': {
-      if (restarts >= RESTARTS_MAX) {
-        return fails(id, imageId, 'unavailable', `the work died ${restarts + 1} times without saying why; see its log`)
-      }
-      await tools.tasks.remove(id)
-      return { kind: 'wait', ms: 1_000 * (tries + 1), state: { ...state, restarts: restarts + 1 } }
-    }
     case 'failed': {
       const { code = 'unavailable', message = 'it failed without saying why' } = task.error ?? {}
       return fails(id, imageId, code, message)
@@ -72,10 +72,10 @@ function fails(id: string, imageId: string, errorCode: ErrorCode, message: strin
 
 async function publish({ id, state }: Context): Promise<Outcome<'clean'>> {
   const { imageId } = ImageWork.parse(state)
-  const result = Result.parse(state.result)
+  const { digest, bytes, virtualBytes } = Result.parse(state.result)
   return goto('clean', async (tx) => {
     await images.lock(tx, imageId)
-    await images.change(tx, imageId, { state: 'available', ...result })
+    await images.change(tx, imageId, { state: 'available', digest, fileBytes: bytes, virtualBytes })
     await operations.finish(tx, id, KINDS, 'succeeded')
   })
 }

@@ -101,6 +101,14 @@ export async function create(ctx: Ctx, input: CreateInput): Promise<Accepted> {
       input.planId,
     )
   }
+  if (image.virtualBytes !== null && image.virtualBytes > plan.diskGib * 2 ** 30) {
+    const needed = Math.ceil(image.virtualBytes / 2 ** 30)
+    throw invalidField(
+      'planId',
+      `${image.name} has a disk of ${needed} GiB; plan ${plan.id} has ${plan.diskGib} GiB`,
+      input.planId,
+    )
+  }
   const candidates = await hosts.list(ctx.db, { regionId: region.id })
   if (!canEverFit(candidates, plan)) {
     throw new CloudError('no_capacity', `no host in ${region.id} is large enough for plan ${plan.id}`)

@@ -163,6 +163,7 @@ const STORIES: readonly Story[] = [
       world.tasks.endWith('vanished once')
       await images.build(world.ctx, 'micro')
       await strandEnds(world, 'image_micro')
+      world.tasks.endWith('done')
       return 'image_micro'
     },
   },

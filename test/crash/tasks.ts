@@ -17,9 +17,9 @@ export function scriptTasks(): ScriptedTasks {
     },
     left: () => [...tasks.keys()],
     async ensureStarted(id) {
-      if (tasks.has(id)) return
-      tasks.set(id, { looks: 0, end: next })
-      if (next === 'vanished once') next = 'done'
+      const task = tasks.get(id)
+      if (!task) tasks.set(id, { looks: 0, end: next })
+      else if (task.end === 'vanished once') task.end = 'done'
     },
     async read(id): Promise<TaskStatus> {
       const task = tasks.get(id)
@@ -30,7 +30,7 @@ export function scriptTasks(): ScriptedTasks {
       if (task.end === 'failed') {
         return { state: 'failed', percent: null, message: null, error: { code: 'invalid', message: 'not an image' } }
       }
-      const value = { digest: 'd'.repeat(64), virtualBytes: 1, fileBytes: 1 }
+      const value = { digest: 'd'.repeat(64), virtualBytes: 1, bytes: 1 }
       return { state: 'done', percent: 100, message: null, value }
     },
     async remove(id) {
