@@ -49,11 +49,19 @@ export function docsPage(dialect: Dialect, document: OpenApi): string {
 
 function operationHtml(at: { method: string; path: string; operation: Operation }, document: OpenApi): string {
   const { method, path, operation } = at
-  const answers = Object.entries(operation.responses).map(([status, { description, content }]) => {
-    const [media, { schema } = { schema: undefined }] = Object.entries(content ?? {})[0] ?? []
-    const shape = schema ? typeOf(schema) : ''
-    return `<tr><td><b>${status}</b></td><td>${text(description)}</td><td>${media === 'application/json' ? shape : text(media ?? '')}</td></tr>`
-  })
+  const all = Object.entries(operation.responses)
+  const answers = all
+    .filter(([status]) => status < '400')
+    .map(([status, { content }]) => {
+      const [media, { schema } = { schema: undefined }] = Object.entries(content ?? {})[0] ?? []
+      const shape = media === 'application/json' && schema ? typeOf(schema) : text(media ?? 'no body')
+      return `<tr><td><b>${status}</b></td><td>${shape}</td></tr>`
+    })
+  const errors = all
+    .filter(([status]) => status >= '400')
+    .map(([status, { description }]) => `<abbr title="${text(description)}">${status}</abbr>`)
+  const [error] = Object.values(all.at(-1)![1].content ?? {})
+  if (error) answers.push(`<tr><td>${errors.join(' ')}</td><td>${typeOf(error.schema)}</td></tr>`)
   const [bodyMedia, body] = Object.entries(operation.requestBody?.content ?? {})[0] ?? []
   const bodyHtml = !body
     ? ''

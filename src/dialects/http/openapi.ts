@@ -121,9 +121,9 @@ const errorStatuses = (dialect: Dialect, route: Route): number[] =>
 const operationId = ({ method, path }: Route): string =>
   `${method.toLowerCase()}_${path.replaceAll(/[^A-Za-z0-9]+/g, '_').replaceAll(/^_|_$/g, '')}`
 
-/** The first word of the path that tells routes apart: what the paths of a dialect begin with together is no tag. */
+/** The first word of the path that tells routes apart; versions, `api` and what all paths begin with do not. */
 function tagOf(dialect: Dialect, path: string): string {
-  const words = (text: string) => text.split('/').filter((word) => word !== '' && !word.startsWith('{'))
+  const words = (text: string) => text.split('/').filter((word) => !/^(|api|v\d+|\{.*)$/.test(word))
   const all = dialect.routes.map((route) => words(route.path))
   let shared = 0
   while (all.every((each) => each.length > shared + 1 && each[shared] === all[0]![shared])) shared++

@@ -377,6 +377,15 @@ describe('the http room', () => {
     assert.equal((await call('GET', '/things/one', { key: 'reader' })).status, 200, 'a right key is not locked out')
   })
 
+  test('closes although a client holds a connection and says nothing', async () => {
+    const server = createApi(context, [rest, things])
+    const socket = connect(Number(new URL(await server.listen({ host: '127.0.0.1', port: 0 })).port), '127.0.0.1')
+    await new Promise((resolve) => server.server.once('connection', resolve))
+    const ended = new Promise((resolve) => socket.once('close', resolve))
+    await server.close()
+    await ended
+  })
+
   test('documents', async () => {
     assert.equal((await call('GET', '/openapi/things.json')).json.openapi, '3.1.0')
     assert.match((await call('GET', '/docs/things')).text, /<h1>Things/)

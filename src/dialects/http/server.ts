@@ -19,6 +19,7 @@ import type { Ctx } from '../../services/ctx.ts'
 import { type Access, createAuthenticator, type Principal } from './auth.ts'
 import { BODY_BYTES_MAX, parseBody } from './body.ts'
 import { idempotencyKey, type Records } from './change.ts'
+import { watchConnections } from './closing.ts'
 import { docsIndex, docsPage } from './docs.ts'
 import { asCloudError, type Problem } from './errors.ts'
 import { handle } from './handle.ts'
@@ -212,9 +213,8 @@ export function createApi(context: ApiContext, dialects: readonly Dialect[]): Fa
     return fail(new CloudError('not_found', `there is no ${request.method} ${pathOf(request.url)}`), request, reply)
   })
 
-  // Streams of events never end by themselves soon enough for a server that wants to close.
-  const closing = new AbortController()
-  app.addHook('preClose', async () => closing.abort())
+  const closing = watchConnections(app.server)
+  app.addHook('preClose', async () => closing.begin())
   const inside = { ...context, closing: closing.signal }
 
   register(app, inside, { ...fallback, routes: healthRoutes(metrics) })

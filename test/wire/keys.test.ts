@@ -1,0 +1,192 @@
+/**
+ * Every route x every kind of key. A route that is not in the table fails the suite: nobody adds one without saying who
+ * may call it.
+ */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { healthRoutes } from '../../src/dialects/http/health.ts'
+import { createMetrics } from '../../src/dialects/http/metrics.ts'
+import { native } from '../../src/dialects/native/dialect.ts'
+import { wayscloud } from '../../src/dialects/wayscloud/dialect.ts'
+import { census, startWire, until } from './wire.ts'
+
+/** The statuses for: no key, a wrong key, a read-only key of the owner, an expired key, a key of another account. */
+type Row = readonly [none: number, wrong: number, reader: number, expired: number, other: number]
+const OPEN: Row = [200, 200, 200, 200, 200]
+/** A list of the caller's own things. */
+const LIST: Row = [401, 401, 200, 401, 200]
+/** A thing of the owner's. */
+const READ: Row = [401, 401, 200, 401, 404]
+const WRITE: Row = [401, 401, 403, 401, 404]
+/** Makes something for whoever calls. */
+const MAKE: Row = [401, 401, 403, 401, 201]
+const OPERATOR: Row = [401, 401, 403, 401, 403]
+
+const TABLE: Record<string, Row> = {
+  'GET /healthz': OPEN,
+  'GET /readyz': OPEN,
+  'GET /metrics': OPEN, // from this machine; from elsewhere see below
+
+  'GET /havn/v1/instances': LIST,
+  'POST /havn/v1/instances': MAKE,
+  'GET /havn/v1/instances/{id}': READ,
+  'PATCH /havn/v1/instances/{id}': WRITE,
+  'DELETE /havn/v1/instances/{id}': WRITE,
+  'POST /havn/v1/instances/{id}/start': WRITE,
+  'POST /havn/v1/instances/{id}/stop': WRITE,
+  'POST /havn/v1/instances/{id}/reboot': WRITE,
+  'GET /havn/v1/instances/{id}/log': READ,
+  'GET /havn/v1/instances/{id}/stats': READ,
+  'GET /havn/v1/operations': LIST,
+  'GET /havn/v1/operations/{id}': READ,
+  'GET /havn/v1/regions': LIST,
+  'GET /havn/v1/plans': LIST,
+  'GET /havn/v1/images': LIST,
+  'POST /havn/v1/images/{id}/build': OPERATOR,
+  'POST /havn/v1/images/{id}/import': OPERATOR,
+  'PUT /havn/v1/images/{id}/upload': OPERATOR,
+  'DELETE /havn/v1/images/{id}': OPERATOR,
+  'GET /havn/v1/status': LIST,
+  'GET /havn/v1/events': LIST,
+  'GET /havn/v1/account': LIST,
+  'GET /havn/v1/keys': LIST,
+  'POST /havn/v1/keys': MAKE,
+  'DELETE /havn/v1/keys/{id}': WRITE,
+  'GET /havn/v1/audit': LIST,
+  'GET /havn/v1/hosts': OPERATOR,
+  'GET /havn/v1/incidents': OPERATOR,
+  'POST /havn/v1/incidents/{id}/recover': OPERATOR,
+  'GET /havn/v1/accounts': OPERATOR,
+  'POST /havn/v1/accounts': OPERATOR,
+
+  'GET /v1/vps': LIST,
+  'POST /v1/vps': MAKE,
+  'GET /v1/vps/plans': LIST,
+  'GET /v1/vps/plans/region/{region}': LIST,
+  'GET /v1/vps/os-templates': LIST,
+  'GET /v1/vps/regions': LIST,
+  'GET /v1/vps/{vps_id}': READ,
+  'GET /v1/vps/{vps_id}/status': READ,
+  'POST /v1/vps/{vps_id}/start': WRITE,
+  'POST /v1/vps/{vps_id}/stop': WRITE,
+  'POST /v1/vps/{vps_id}/reboot': WRITE,
+  'DELETE /v1/vps/{vps_id}': WRITE,
+  'PATCH /v1/vps/{vps_id}': WRITE,
+  'GET /v1/regions': OPEN,
+  'GET /v1/regions/{code}': OPEN,
+  'GET /api/v1/dashboard/account/profile': LIST,
+}
+
+const BODIES: Record<string, unknown> = {
+  'POST /havn/v1/instances': { name: 'theirs' },
+  'PATCH /havn/v1/instances/{id}': { name: 'stolen' },
+  'POST /havn/v1/images/{id}/import': { source: { kind: 'upload' } },
+  'POST /havn/v1/keys': { name: 'theirs' },
+  'POST /havn/v1/accounts': { email: 'third@example.net' },
+  'POST /v1/vps': { hostname: 'theirs', plan_code: 'vps-2gb-1cpu', region: 'oslo', os_template: 'debian-12' },
+  'PATCH /v1/vps/{vps_id}': { display_name: 'stolen' },
+}
+
+const routes = [...healthRoutes(createMetrics()), ...native().routes, ...wayscloud().routes]
+const nameOf = ({ method, path }: { method: string; path: string }) => `${method} ${path}`
+
+describe('who may call what', () => {
+  test('every route is in the table, and nothing else', () => {
+    assert.deepEqual(routes.map(nameOf).sort(), Object.keys(TABLE).sort())
+  })
+
+  test('no key, wrong key, read-only key, expired key, key of another account', async (t) => {
+    const { apiUrl, keys, instance, call, ...cloud } = await startWire(t)
+    const operations = await call<{ items: { id: string }[] }>('GET', `/havn/v1/operations?resourceId=${instance.id}`)
+    const ownKeys = await call<{ items: { id: string; name: string }[] }>('GET', '/havn/v1/keys')
+    const idOf = (path: string): string => {
+      if (path.includes('/operations/')) return operations.body.items[0]!.id
+      if (path.includes('/keys/')) return ownKeys.body.items.find(({ name }) => name === 'storage')!.id
+      if (path.includes('/images/')) return 'debian-12'
+      return path.includes('/incidents/') ? '10001' : instance.id
+    }
+    const knock = async (route: string, key: string | null): Promise<{ status: number; text: string }> => {
+      const [method, path] = route.split(' ') as [string, string]
+      const values: Record<string, string> = { id: idOf(path), vps_id: instance.uuid, region: 'oslo', code: 'oslo' }
+      const body = BODIES[route]
+      const stop = new AbortController()
+      const response = await fetch(apiUrl + path.replaceAll(/\{(\w+)\}/g, (_, name) => values[name]!), {
+        method,
+        headers: {
+          ...(key && { 'x-api-key': key }),
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+        },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+        signal: stop.signal,
+      })
+      if (response.headers.get('content-type') === 'text/event-stream') {
+        stop.abort()
+        return { status: response.status, text: '' }
+      }
+      return { status: response.status, text: await response.text() }
+    }
+    const before = await census(cloud.db)
+    for (const [route, [none, wrong, reader, expired, other]] of Object.entries(TABLE)) {
+      const told: [string, string | null, number][] = [
+        ['no key', null, none],
+        ['wrong key', keys.wrong, wrong],
+        ['read-only key', keys.reader, reader],
+        ['expired key', keys.expired, expired],
+        ["another account's key", keys.other, other],
+      ]
+      for (const [who, key, expected] of told) {
+        const { status, text } = await knock(route, key)
+        assert.equal(status, expected, `${route} with ${who}: ${text.slice(0, 300)}`)
+        // The record of their own calls holds what they asked for.
+        if (key === keys.other && !route.includes('/audit')) {
+          for (const secret of [instance.id, instance.uuid, instance.ipv4!, 'owner@']) {
+            assert.ok(!text.includes(secret) || status === 404, `${route} tells another account of ${secret}`)
+          }
+        }
+      }
+    }
+    const after = await call<typeof instance>('GET', `/havn/v1/instances/${instance.id}`)
+    assert.deepEqual(after.body, instance, 'the instance is as it was')
+    assert.equal((await census(cloud.db)).account, before.account)
+  })
+
+  test('a key of another service opens nothing here, and neither does a proxy on this machine', async (t) => {
+    const { apiUrl, keys, call } = await startWire(t)
+    for (const path of ['/v1/vps', '/v1/vps/plans', '/havn/v1/instances', '/havn/v1/events']) {
+      assert.equal((await call('GET', path, undefined, keys.storage)).status, 403, path)
+    }
+    const metrics = (headers: Record<string, string>) => fetch(`${apiUrl}/metrics`, { headers })
+    assert.equal((await metrics({ 'x-forwarded-for': '203.0.113.9' })).status, 401)
+    assert.equal((await metrics({ 'x-forwarded-for': '203.0.113.9', 'x-api-key': keys.reader })).status, 403)
+    assert.equal((await metrics({ 'x-forwarded-for': '203.0.113.9', 'x-api-key': keys.owner })).status, 200)
+  })
+
+  test("an operator's view opens on `all=true` in the native API, and nowhere else", async (t) => {
+    const { keys, instance, call } = await startWire(t)
+    const theirs = await call<{ instance: { id: string; uuid: string } }>(
+      'POST',
+      '/havn/v1/instances',
+      { name: 'theirs' },
+      keys.other,
+    )
+    const { id, uuid } = theirs.body.instance
+    const names = async (path: string, key?: string) =>
+      (await call<{ items: { id: string }[] }>('GET', path, undefined, key)).body.items.map((item) => item.id)
+    assert.deepEqual(await names('/havn/v1/instances'), [instance.id])
+    assert.deepEqual((await names('/havn/v1/instances?all=true')).sort(), [instance.id, id].sort())
+    assert.equal((await call('GET', '/havn/v1/instances?all=true', undefined, keys.other)).status, 403)
+    assert.equal((await call('GET', `/havn/v1/instances/${id}`)).status, 200)
+    assert.equal((await call('GET', `/v1/vps/${uuid}`)).status, 404, 'a provider dialect keeps to the own account')
+  })
+
+  test('a revoked key is dead at once', async (t) => {
+    const { call } = await startWire(t)
+    const { body } = await call<{ key: { id: string }; apiKey: string }>('POST', '/havn/v1/keys', { name: 'short' })
+    assert.equal((await call('GET', '/v1/vps', undefined, body.apiKey)).status, 200)
+    assert.equal((await call('DELETE', `/havn/v1/keys/${body.key.id}`)).status, 200)
+    await until(
+      'the key to be refused',
+      async () => (await call('GET', '/v1/vps', undefined, body.apiKey)).status === 401,
+    )
+  })
+})
