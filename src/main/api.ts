@@ -37,6 +37,10 @@ export async function startApi(
     },
     everybody,
   )
+  const onEvent = (tell: () => void) => {
+    eventListeners.add(tell)
+    return () => eventListeners.delete(tell)
+  }
   const app = createApi(
     {
       db,
@@ -52,7 +56,7 @@ export async function startApi(
       logger: options.logger,
       checksAnswers: options.checksAnswers ?? false,
     },
-    [native(), wayscloud()],
+    [native({ onEvent }), wayscloud()],
   )
   await app.listen({ host: config.api.host, port: config.api.port })
   const address = app.server.address()

@@ -27,7 +27,7 @@ import { healthRoutes } from './health.ts'
 import { createLimits, type Limits, limitHeaders, spend } from './limits.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { openApi } from './openapi.ts'
-import { type Dialect, MUTATING, type Route } from './route.ts'
+import { type Dialect, JSON_TYPE, MUTATING, type Route } from './route.ts'
 
 export interface ApiContext {
   db: Ctx['db']
@@ -98,7 +98,7 @@ export function createApi(context: ApiContext, dialects: readonly Dialect[]): Fa
     http: { headersTimeout: HEADERS_TIMEOUT_MS },
     frameworkErrors: (error, request, reply) => {
       begin(request)
-      return fail(error, request, reply)
+      return reply.send(refuse(error, request, reply) as never)
     },
     clientErrorHandler(error, socket) {
       // Not even HTTP: there is no path, so the fallback's shape it is.
@@ -168,7 +168,8 @@ export function createApi(context: ApiContext, dialects: readonly Dialect[]): Fa
     idempotencyKey(request.method, request.headers['idempotency-key'])
   }
 
-  function fail(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  /** Status and headers are set; returns the body. */
+  function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): string {
     const { call } = request
     const known = asCloudError(error)
     const problem = problemOf(known, request)
@@ -181,7 +182,8 @@ export function createApi(context: ApiContext, dialects: readonly Dialect[]): Fa
     const retryAfter = known?.details.retryAfterSeconds
     if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter))
     if (problem.allowedMethods.length > 0) reply.header('allow', problem.allowedMethods.join(', '))
-    return reply.code(status).headers(headers).type('application/json; charset=utf-8').send(JSON.stringify(body))
+    reply.code(status).headers(headers).type(JSON_TYPE)
+    return JSON.stringify(body)
   }
 
   app.decorateRequest('call', null as unknown as Call)
@@ -204,13 +206,15 @@ export function createApi(context: ApiContext, dialects: readonly Dialect[]): Fa
   })
   app.setErrorHandler(async (error, request, reply) => {
     begin(request)
-    fail(error, request, reply)
+    const text = refuse(error, request, reply)
+    // Before the answer: who was refused finds it on record.
     await noteRefusal(context, request, reply.statusCode, app)
-    return reply
+    return reply.send(text)
   })
   app.setNotFoundHandler((request, reply) => {
     begin(request)
-    return fail(new CloudError('not_found', `there is no ${request.method} ${pathOf(request.url)}`), request, reply)
+    const error = new CloudError('not_found', `there is no ${request.method} ${pathOf(request.url)}`)
+    return reply.send(refuse(error, request, reply))
   })
 
   const closing = watchConnections(app.server)
@@ -295,9 +299,7 @@ function registerDocs(app: FastifyInstance, dialects: readonly Dialect[]): void 
     const document = openApi(dialect)
     const json = JSON.stringify(document)
     const page = docsPage(dialect, document)
-    app.get(`/openapi/${dialect.name}.json`, (_request, reply) =>
-      reply.type('application/json; charset=utf-8').send(json),
-    )
+    app.get(`/openapi/${dialect.name}.json`, (_request, reply) => reply.type(JSON_TYPE).send(json))
     app.get(`/docs/${dialect.name}`, (_request, reply) => reply.type('text/html; charset=utf-8').send(page))
   }
   const index = docsIndex(dialects)
