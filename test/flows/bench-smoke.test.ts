@@ -1,0 +1,34 @@
+/** The benches keep working: each runs with tiny sizes and prints its table. What the numbers say is for people. */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+
+const RUN_MS_MAX = 120_000
+const SMALL: Record<string, { options: string[]; prints: RegExp[] }> = {
+  'strands.ts': {
+    options: ['--strands', '20', '--rounds', '1', '--concurrency', '4'],
+    prints: [/^bare loop +\d+/m, /^strand engine +\d+/m, /^ratio engine \/ bare: \d/m],
+  },
+  'api.ts': {
+    options: ['--instances', '150', '--seconds', '0.2', '--rate', '20', '--connections', '2', '--sample', '5'],
+    prints: [
+      /^native GET, Havn( +[\d.]+){5} +0 +\d+$/m,
+      /^WAYSCloud LIST 100, bare( +[\d.]+){5} +0 +\d+$/m,
+      /^ratio native LIST 100: \d/m,
+    ],
+  },
+  'idle.ts': {
+    options: ['--instances', '20', '--creates', '3', '--settle', '0', '--seconds', '0.5'],
+    prints: [/^3 creates at once, all running +[\d.]+ s/m, /^idle CPU of 20 instances, together +[\d.]+ core/m],
+  },
+}
+
+for (const [file, { options, prints }] of Object.entries(SMALL)) {
+  test(`bench/${file} prints its table`, async () => {
+    const path = join(import.meta.dirname, '../../bench', file)
+    const { stdout } = await promisify(execFile)(process.execPath, [path, ...options], { timeout: RUN_MS_MAX })
+    for (const line of prints) assert.match(stdout, line)
+  })
+}
