@@ -203,13 +203,13 @@ export async function restart(tx: Db, id: string, deadlineMs: number | null): Pr
 /** Milliseconds until the next strand of these hosts is due; null when none ever will be. */
 export async function nextDueInMs(db: Db, hosts: readonly HostId[]): Promise<number | null> {
   const { rows } = await sql<{ ms: number | null }>`
-    SELECT extract(epoch FROM greatest(min(greatest(wake_at, coalesce(leased_until, wake_at))), cloud_now()) - cloud_now()) * 1000 AS ms
+    SELECT extract(epoch FROM min(greatest(wake_at, coalesce(leased_until, wake_at))) - cloud_now()) * 1000 AS ms
     FROM (SELECT wake_at, leased_until FROM strand
           WHERE (host_id IS NULL OR host_id = ANY(${hosts})) AND wake_at < ${NEVER} ORDER BY wake_at LIMIT 20) AS soon`.execute(
     db,
   )
   const ms = rows[0]?.ms
-  return ms === null || ms === undefined ? null : Number(ms)
+  return ms === null || ms === undefined ? null : Math.max(0, Number(ms))
 }
 
 export async function find(db: Db, id: string) {
