@@ -11,7 +11,17 @@ import { createSimulator } from '../src/drivers/compute/simulator.ts'
 import { type Cloud, startCloud } from '../test/cloud.ts'
 import { seedFleet } from './fleet.ts'
 import type { Reply, Request } from './idle-server.ts'
-import { bench, cpuSeconds, memoryMib, percentile, printTable, readOptions, round, type Scope } from './tools.ts'
+import {
+  bench,
+  cpuSeconds,
+  memoryMib,
+  parentOf,
+  percentile,
+  printTable,
+  readOptions,
+  round,
+  type Scope,
+} from './tools.ts'
 
 /** `settle`: after a start everything is looked at once; only then it is idle. */
 const options = readOptions({ instances: 10_000, creates: 100, settle: 20, seconds: 20 })
@@ -45,13 +55,13 @@ await bench(async (scope) => {
   for (let i = 0; i < 3; i++) reconciles.push((await full.ask({ reconcile: true })).ms)
   rows.push([`full reconcile ${fleet}`, `${round(percentile(reconciles, 0.5), 0)} ms`, '< 30 s'])
   await sleep(options.settle * 1_000)
-  const backends = await backendsOf(cloud)
-  const before = { ours: cpuSeconds(full.pid), database: sum(backends.map(cpuSeconds)) }
+  const postgres = await postgresOf(cloud)
+  const before = { ours: cpuSeconds(full.pid), database: cpuSeconds(postgres) }
   const began = performance.now()
   await sleep(options.seconds * 1_000)
   const seconds = (performance.now() - began) / 1_000
   const ours = (cpuSeconds(full.pid) - before.ours) / seconds
-  const database = (sum(backends.map(cpuSeconds)) - before.database) / seconds
+  const database = (cpuSeconds(postgres) - before.database) / seconds
   rows.push([`idle CPU ${fleet}, API and worker`, `${round(ours, 3)} core`, ''])
   rows.push([`idle CPU ${fleet}, PostgreSQL`, `${round(database, 3)} core`, ''])
   rows.push([`idle CPU ${fleet}, together`, `${round(ours + database, 3)} core`, '< 0.25 core'])
@@ -124,16 +134,8 @@ async function createMany(url: string, cloud: Cloud): Promise<number> {
   }
 }
 
-/** The database's processes that work for this bench; those of the control plane stay connected while it idles. */
-async function backendsOf({ db }: Cloud): Promise<number[]> {
-  const { rows } = await db.executeQuery<{ pid: number }>(
-    CompiledQuery.raw(
-      `SELECT pid FROM pg_stat_activity WHERE datname = current_database() OR backend_type <> 'client backend'`,
-    ),
-  )
-  return rows.map(({ pid }) => pid)
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0)
+/** The server of which our connections are children. */
+async function postgresOf({ db }: Cloud): Promise<number> {
+  const { rows } = await db.executeQuery<{ pid: number }>(CompiledQuery.raw('SELECT pg_backend_pid() AS pid'))
+  return parentOf(rows[0]!.pid)
 }

@@ -55,9 +55,13 @@ export function printRatio(what: string, ours: number, other: number, aim: strin
 
 const TICKS_PER_SECOND = 100 // USER_HZ, the same on every Linux we run on
 
-/** CPU seconds (user and system) that a process has used, from /proc/PID/stat; 0 when it is gone. */
-export const cpuSeconds = (pid: number): number =>
-  (Number(statOf(pid)?.[11] ?? 0) + Number(statOf(pid)?.[12] ?? 0)) / TICKS_PER_SECOND
+/** CPU seconds (user and system) of a process and of its children, those that have ended included. */
+export function cpuSeconds(pid: number): number {
+  const ticks = (of: number, fields: readonly number[]) =>
+    fields.reduce((total, field) => total + Number(statOf(of)?.[field] ?? 0), 0)
+  const living = processTree(pid).reduce((total, one) => total + ticks(one, [11, 12]), 0)
+  return (living + ticks(pid, [13, 14])) / TICKS_PER_SECOND
+}
 
 /** Memory in MiB, shared pages divided among those who share them. */
 export function memoryMib(pid: number): number {
@@ -69,11 +73,13 @@ export function memoryMib(pid: number): number {
   }
 }
 
+export const parentOf = (pid: number): number => Number(statOf(pid)?.[1] ?? 0)
+
 /** The process and all that descend from it. */
-export function processTree(root: number): number[] {
+function processTree(root: number): number[] {
   const parents = new Map<number, number>()
   for (const name of readdirSync('/proc')) {
-    if (/^\d+$/.test(name)) parents.set(Number(name), Number(statOf(Number(name))?.[1] ?? 0))
+    if (/^\d+$/.test(name)) parents.set(Number(name), parentOf(Number(name)))
   }
   const below = (pid: number): number[] => [
     pid,
