@@ -2,7 +2,7 @@
  * `./havn test`, `npm test`: check, then the suite in parts, on one throw-away PostgreSQL. One line a file, the whole
  * story of a failure, minutes per part, and a closing line `N passed, N failed`.
  *
- *   --part NAME   only that part (may be given again): check, unit, flows, wire, real
+ *   --part NAME   only that part (may be given again): check, unit, crash, flows, wire, real
  *   --all         the whole crash matrix instead of a seeded sample (HAVN_TEST_ALL=1)
  *   FILE…         only these test files
  */
@@ -37,6 +37,7 @@ const PARTS: readonly Part[] = [
       ),
     concurrency: cores,
   },
+  { name: 'crash', files: () => find('test/crash/**/*.test.ts'), concurrency: cores },
   { name: 'flows', files: () => find('test/flows/**/*.test.ts').filter((file) => !isReal(file)), concurrency: cores },
   { name: 'wire', files: () => find('test/wire/**/*.test.ts').filter((file) => !isReal(file)), concurrency: cores },
   { name: 'real', files: () => find('{src,test}/**/*.real.test.ts'), concurrency: 1 },
