@@ -17,11 +17,14 @@ export interface RunOptions {
 export class RunError extends Error {
   readonly status: number | null
   readonly stderr: string
-  constructor(program: string, status: number | null, why: string, stderr: string) {
+  /** The program is not installed. */
+  readonly isMissing: boolean
+  constructor(program: string, status: number | null, why: string, stderr: string, isMissing = false) {
     super(`${program} ${why}${stderr.trim() ? `: ${stderr.trim().slice(-2000)}` : ''}`)
     this.name = 'RunError'
     this.status = status
     this.stderr = stderr
+    this.isMissing = isMissing
   }
 }
 
@@ -52,7 +55,9 @@ export function run(program: string, args: readonly string[], options: RunOption
     })
     child.stdin.on('error', () => {}) // it may end without reading; its status says how that went
     child.stdin.end(input ?? '')
-    child.on('error', (error) => reject(new RunError(program, null, `cannot run (${error.message})`, stderr)))
+    child.on('error', (error: NodeJS.ErrnoException) =>
+      reject(new RunError(program, null, `cannot run (${error.message})`, stderr, error.code === 'ENOENT')),
+    )
     child.on('close', (status, signal) => {
       if (status === 0) resolve(Buffer.concat(out).toString())
       else reject(new RunError(program, status, signal ? `was ended by ${signal}` : `failed (${status})`, stderr))

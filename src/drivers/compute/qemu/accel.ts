@@ -102,8 +102,8 @@ async function boots(accel: 'kvm' | 'tcg', sector: string, { binary, owner }: Pr
     return 'the probe ended too early'
   } catch (error) {
     if (!(error instanceof CommandError)) throw error
-    if (error.exitCode === PROBE_EXIT) return null
-    if (error.exitCode === null) return `a boot sector did not finish: ${error.message}`
+    if (error.status === PROBE_EXIT) return null
+    if (error.status === null) return `a boot sector did not finish: ${error.message}`
     return error.stderr.trim().split('\n').at(-1) || error.message
   }
 }

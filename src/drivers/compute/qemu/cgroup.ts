@@ -5,6 +5,7 @@
  */
 import { access, mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { waitFor } from '../../../lib/wait.ts'
 
 const ROOT = '/sys/fs/cgroup'
 const CONTROLLERS = ['memory', 'cpu', 'pids'] as const
@@ -94,9 +95,25 @@ export async function confine(
   return done
 }
 
-/** Removes the instance's groups; they are empty once its process is gone. */
+/** Removes the instance's groups; they are empty as soon as the kernel has done with its process. */
 export async function removeGroups(cgroups: Cgroups, prefix: string, id: string): Promise<void> {
-  for (const folder of foldersOf(cgroups, prefix, id)) await rmdir(folder).catch(ignoreMissing)
+  for (const folder of foldersOf(cgroups, prefix, id)) {
+    const isGone = await waitFor(() => removeGroup(folder), { timeoutMs: EMPTY_MS, everyMs: 5 })
+    if (!isGone) throw new Error(`the control group ${folder} does not get empty`)
+  }
+}
+const EMPTY_MS = 5_000
+
+async function removeGroup(folder: string): Promise<boolean> {
+  try {
+    await rmdir(folder)
+    return true
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return true
+    if (code === 'EBUSY') return false
+    throw error
+  }
 }
 
 /** The instances that have groups. */
@@ -124,10 +141,6 @@ async function delegate(folder: string, controller: Controller): Promise<void> {
   const file = join(folder, 'cgroup.subtree_control')
   if ((await readFile(file, 'utf8')).split(/\s+/).includes(controller)) return
   await writeFile(file, `+${controller}`)
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error
 }
 
 const isThere = (path: string) =>

@@ -496,10 +496,15 @@ export function createQemuDriver(options: QemuOptions): QemuDriver {
       if (!record?.process) return false
       if (record.net === 'tap') {
         const address = spec.ipv4 ?? spec.ipv6
-        return address !== null && waitForBanner({ host: address, port: 22, isForwarded: false }, waitMs, signal)
+        return address !== null && waitForBanner({ host: address, port: 22, forward: null }, waitMs, signal)
       }
       if (spec.sshPort === null) return false
-      return waitForBanner({ host: '127.0.0.1', port: spec.sshPort, isForwarded: true }, waitMs, signal)
+      const { id, sshPort } = spec
+      const forward = {
+        isUp: () => monitors.use(id, isInterfaceUp).catch(() => false),
+        isTaken: () => monitors.use(id, (qmp) => isForwardTaken(qmp, sshPort)),
+      }
+      return waitForBanner({ host: '127.0.0.1', port: spec.sshPort, forward }, waitMs, signal)
     },
 
     observe: (id) => observe(id),
@@ -539,6 +544,18 @@ export function createQemuDriver(options: QemuOptions): QemuDriver {
       await closeCgroups(host?.cgroups ?? (await openCgroups(prefix)), prefix)
     },
   }
+}
+
+/** A guest that switches its interface on joins multicast groups (all hosts, all nodes), which its driver tells the NIC. */
+async function isInterfaceUp(qmp: Qmp): Promise<boolean> {
+  const [filter] = await qmp.execute<{ 'multicast-table': string[] }[]>('query-rx-filter', { name: 'nic0' })
+  return (filter?.['multicast-table'].length ?? 0) > 0
+}
+
+/** slirp's table has a line a connection: `TCP[ESTABLISHED] fd source port destination port …`. */
+async function isForwardTaken(qmp: Qmp, sshPort: number): Promise<boolean> {
+  const table = await qmp.execute<string>('human-monitor-command', { 'command-line': 'info usernet' })
+  return new RegExp(`TCP\\[ESTABLISHED\\]\\s+\\d+\\s+\\S+\\s+${sshPort}\\s`).test(table)
 }
 
 /** QEMU's run states (qapi/run-state.json); those that are not here are `running`, passing states of a live guest. */

@@ -77,22 +77,28 @@ export async function findMachines(uid: number, runFolder: string): Promise<Map<
   return found
 }
 
-/** SIGKILL and wait until it is gone. Does nothing to a process that is not exactly this one. */
+/** SIGKILL, and wait until it is gone. Does nothing to a process that is not exactly this one. */
 export async function kill(identity: ProcessIdentity, waitMs = 10_000): Promise<void> {
-  if (!(await isAlive(identity))) return
-  signalProcess(identity, 'SIGKILL')
+  if (await isAlive(identity)) signalProcess(identity, 'SIGKILL')
   if (!(await waitForExit(identity, waitMs)))
     throw new Error(`process ${identity.pid} survived SIGKILL for ${waitMs} ms`)
 }
 
-/** True once it is gone. */
+/** True once it is gone with all its threads, and with them its locks, its tap and its place in a cgroup. */
 export async function waitForExit(identity: ProcessIdentity, waitMs: number): Promise<boolean> {
   const until = performance.now() + waitMs
-  while (await isAlive(identity)) {
+  while ((await isAlive(identity)) || (await hasThreads(identity))) {
     if (performance.now() > until) return false
     await sleep(5)
   }
   return true
+}
+
+/** The first thread can be a zombie while others still end. */
+async function hasThreads({ pid }: ProcessIdentity): Promise<boolean> {
+  if (identityOf(pid)) return false // alive means it is somebody else by now
+  const threads = await readdir(`/proc/${pid}/task`).catch(() => [])
+  return threads.length > 1
 }
 
 /** Starts it in its own session, so that no signal to us or our terminal reaches it; standard error goes to `logFile`. */

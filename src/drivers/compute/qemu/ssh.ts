@@ -4,64 +4,86 @@
  */
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { waitFor } from '../../../lib/wait.ts'
 
 export interface SshTarget {
   host: string
   port: number
-  /** QEMU's user-mode forward accepts before the guest listens, so being connected means nothing there. */
-  isForwarded: boolean
+  forward: Forward | null
+}
+
+/**
+ * What is known of a guest behind QEMU's user-mode forward. That one accepts before the guest listens, and goes on
+ * knocking at the guest for connections that were given up long ago; so it must not be tried too early nor too often.
+ */
+export interface Forward {
+  /** The guest has switched its network interface on. */
+  isUp(): Promise<boolean>
+  /** The guest has accepted a connection that came through the forward. */
+  isTaken(): Promise<boolean>
 }
 
 /** A SYN to a guest without network is lost; the kernel would repeat it only after 1, 3, 7 s. */
 const CONNECT_MS = 250
 /** From an accepted connection to the banner: sshd re-executes itself, which takes seconds on a starved guest. */
 const BANNER_MS = 20_000
-/** Behind a forward nobody may be there: begin impatiently, then leave a slow sshd the time it needs. */
-const FORWARD_FIRST_MS = 500
+/** A guest that never says so may still be up. */
+const UP_MS = 60_000
+/** A forwarded connection the guest has not taken by then was sent to nobody; the next is given longer. */
+const TAKEN_MS_FIRST = 400
+const TAKEN_MS_MAX = 5_000
 const PAUSE_MS = 50
 
 export async function waitForBanner(target: SshTarget, waitMs: number, signal: AbortSignal): Promise<boolean> {
+  const { forward } = target
   const until = performance.now() + waitMs
-  let patienceMs = target.isForwarded ? FORWARD_FIRST_MS : BANNER_MS
-  for (;;) {
+  if (forward) await waitFor(() => forward.isUp(), { timeoutMs: Math.min(UP_MS, waitMs), everyMs: 100, signal })
+  for (let patienceMs = TAKEN_MS_FIRST; ; patienceMs = Math.min(patienceMs * 1.5, TAKEN_MS_MAX)) {
     signal.throwIfAborted()
     const leftMs = until - performance.now()
     if (leftMs <= 0) return false
-    const end = await probe(target, Math.min(patienceMs, leftMs), Math.min(CONNECT_MS, leftMs), signal)
-    if (end === 'banner') return true
-    // A refusal came from the guest itself: its network is up, so the next connection is worth waiting for.
-    if (target.isForwarded) patienceMs = end === 'closed' ? 8_000 : Math.min(patienceMs * 1.5, 8_000)
+    if (await probe(target, patienceMs, leftMs, signal)) return true
     await sleep(Math.min(PAUSE_MS, Math.max(0, until - performance.now())), undefined, { signal }).catch(() => {})
   }
 }
 
+/** One connection; true once it showed a banner. */
 function probe(
-  { host, port }: SshTarget,
-  bannerMs: number,
-  connectMs: number,
+  { host, port, forward }: SshTarget,
+  patienceMs: number,
+  leftMs: number,
   signal: AbortSignal,
-): Promise<'banner' | 'closed' | 'silent'> {
+): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port })
     let text = ''
-    const finish = (end: 'banner' | 'closed' | 'silent') => {
+    const finish = (hasBanner: boolean) => {
       clearTimeout(timer)
       signal.removeEventListener('abort', onAbort)
       socket.destroy()
-      resolve(end)
+      resolve(hasBanner)
     }
-    const onAbort = () => finish('silent')
-    let timer = setTimeout(() => finish('silent'), connectMs)
+    const giveUpAfter = (ms: number) => {
+      clearTimeout(timer)
+      timer = setTimeout(() => finish(false), Math.min(ms, leftMs))
+    }
+    const onAbort = () => finish(false)
+    const askWhetherTaken = async ({ isTaken }: Forward) => {
+      if (await isTaken().catch(() => false)) giveUpAfter(BANNER_MS)
+      else finish(false)
+    }
+    let timer = setTimeout(onAbort, Math.min(CONNECT_MS, leftMs))
     signal.addEventListener('abort', onAbort, { once: true })
     socket.on('connect', () => {
+      if (!forward) return giveUpAfter(BANNER_MS)
       clearTimeout(timer)
-      timer = setTimeout(() => finish('silent'), bannerMs)
+      timer = setTimeout(() => void askWhetherTaken(forward), Math.min(patienceMs, leftMs))
     })
     socket.on('data', (chunk: Buffer) => {
       text = (text + chunk.toString('latin1')).slice(0, 4096)
-      if (/^SSH-/m.test(text)) finish('banner')
+      if (/^SSH-/m.test(text)) finish(true)
     })
-    socket.on('error', () => finish('closed'))
-    socket.on('close', () => finish('closed'))
+    socket.on('error', () => finish(false))
+    socket.on('close', () => finish(false))
   })
 }
