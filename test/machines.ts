@@ -24,16 +24,18 @@ export interface Machines {
   close(): Promise<void>
 }
 
-export async function openMachines(): Promise<Machines> {
+/** `user`: no taps even as root. */
+export async function openMachines(network: 'auto' | 'user' = 'auto'): Promise<Machines> {
   const home = mkdtempSync(join(tmpdir(), 'hv-')) // short: socket paths hold 107 bytes
-  const isRouted = process.getuid!() === 0
+  const isRouted = process.getuid!() === 0 && network === 'auto'
   execFileSync('chmod', ['0711', home])
   const paths = pathsOf(home)
   mkdirSync(paths.images)
   copyFileSync(await microImage(), join(paths.images, 'micro.qcow2'))
   execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(home, 'key')])
   const key = readFileSync(join(home, 'key.pub'), 'utf8').trim()
-  const options: QemuOptions = { paths, prefix: randomBytes(2).toString('hex'), accel: 'auto', user: 'nobody' }
+  const prefix = randomBytes(2).toString('hex')
+  const options: QemuOptions = { paths, prefix, accel: 'auto', user: 'nobody', network }
   // A net of its own, so that neither two runs nor a Havn at work meet.
   const net = { ipv4: `10.213.${randomInt(256)}`, ipv6: `fd${randomBytes(1).toString('hex')}:${randomInt(1, 9999)}:` }
   const ports = await freePorts(20)
