@@ -1,0 +1,80 @@
+"""What WAYSCloud's own clients send, in their manner: the Python SDK, its CLI, and the Terraform provider.
+
+Arguments: base URL, key. Prints nothing; an assertion that fails ends it with a traceback.
+"""
+import sys
+import time
+
+import requests
+
+base, key = sys.argv[1:]
+session = requests.Session()
+# The SDK puts any token that does not begin with wayscloud_api_ here, and follows redirects: there must be none.
+session.headers.update({"Authorization": f"Bearer {key}", "Accept": "application/json"})
+
+
+def call(method, path, want=200, **more):
+    answer = session.request(method, base + path, timeout=30, **more)
+    assert not answer.history, f"{path} was redirected"
+    assert answer.status_code == want, f"{method} {path}: {answer.status_code} {answer.text}"
+    assert answer.headers["content-type"].startswith("application/json"), path
+    return answer.json()
+
+
+def wait(vps_id, status, **more):
+    for _ in range(600):
+        vps = call("GET", f"/v1/vps/{vps_id}", **more)
+        if vps["status"] == status:
+            return vps
+        time.sleep(0.05)
+    raise AssertionError(f"{vps_id} is {vps['status']}, not {status}")
+
+
+# The SDK: slashes at some ends, `vps_instances` alone is unwrapped, no body and no content type on actions.
+created = call("POST", "/v1/vps", 201, json={
+    "hostname": "sdk.example.net", "plan_code": "vps-2gb-1cpu", "region": "Norway", "os_template": "debian-12"})
+assert created["status"] == "provisioning" and created["region"] == "oslo"
+assert created["display_name"] == "sdk.example.net"
+vps_id = created["id"]
+assert vps_id in [vps["id"] for vps in call("GET", "/v1/vps/")["vps_instances"]]
+wait(vps_id, "running")
+assert [vps["id"] for vps in call("GET", "/v1/vps/", params={"status": "running", "region": " NO-OSLO-1 "})["vps_instances"]] == [vps_id]
+assert call("GET", "/v1/vps/", params={"status": "stopped"})["vps_instances"] == []
+assert call("GET", "/v1/vps/", params={"region": "sweden"})["total"] == 0
+assert call("GET", "/v1/vps/", params={"region": "nowhere"})["total"] == 0
+for path in ("/v1/vps/plans/", "/v1/vps/plans", "/v1/vps/plans/region/oslo", "/v1/vps/plans/region/NO/"):
+    assert [plan["ram_mb"] // 1024 for plan in call("GET", path)] == [2, 4, 8], path
+assert call("GET", "/v1/vps/plans/region/atlantis", 404) == {"detail": "Region not found"}
+assert call("GET", "/v1/vps/os-templates/") == call("GET", "/v1/vps/os-templates")
+assert call("GET", "/v1/vps/regions")[0]["code"] == "oslo"
+assert call("POST", f"/v1/vps/{vps_id}/stop")["action"] == "stop"
+busy = call("POST", f"/v1/vps/{vps_id}/start", 409)
+assert isinstance(busy["detail"], str)
+wait(vps_id, "stopped")
+status = call("GET", f"/v1/vps/{vps_id}/status/")
+assert status["uptime_seconds"] == 0 and status["memory_total_mb"] == 2048 and status["disk_total_gb"] == 40
+call("POST", f"/v1/vps/{vps_id}/start/")
+wait(vps_id, "running")
+
+# The CLI, at login and whoami; a list of what is wrong is joined from each item's `msg`.
+assert set(call("GET", "/api/v1/dashboard/account/profile")) == {"customer_id", "email", "name", "customer_type"}
+wrong = call("POST", "/v1/vps", 422, json={"hostname": "x"})
+assert [item["msg"] for item in wrong["detail"]] == ["Field required"] * 3
+assert wrong["detail"][0]["input"] == {"hostname": "x"}
+
+# The Terraform provider: a slash at the end of the create, a JSON content type on everything, and `active`.
+terraform = {"headers": {"User-Agent": "terraform-provider-wayscloud/1.0", "Content-Type": "application/json"}}
+machine = call("POST", "/v1/vps/", 201, data='{"hostname":"tf.example.net","plan_code":"vps-2gb-1cpu","region":"NO",'
+               '"os_template":"debian-12","display_name":"tf"}', **terraform)
+vps = wait(machine["id"], "active", **terraform)
+assert call("GET", f"/v1/vps/{machine['id']}")["status"] == "running"
+for field, kind in {"vcpu": int, "ram_mb": int, "disk_gb": int, "monthly_price": (int, float), "created_at": str,
+                    "provider_vm_id": str, "ipv4_address": str, "plan_name": str, "currency": str}.items():
+    assert isinstance(vps[field], kind), field
+assert call("PATCH", f"/v1/vps/{machine['id']}", json={"display_name": "renamed"})["display_name"] == "renamed"
+deleted = call("DELETE", f"/v1/vps/{machine['id']}", **terraform)
+assert deleted == {"ok": True, "action": "delete", "vps_id": machine["id"]}
+assert call("GET", f"/v1/vps/{machine['id']}", 404, **terraform) == {"detail": "VPS not found"}
+regions = requests.get(base + "/v1/regions", timeout=30).json()
+assert regions["total"] == len(regions["regions"]) == 3
+assert requests.get(base + "/v1/regions/Germany", timeout=30).json()["code"] == "frankfurt"
