@@ -28,13 +28,24 @@ const MACHINES: readonly Need[] = [
   { command: 'ssh-keygen', debian: 'openssh-client' },
 ]
 
-/** `database`: PostgreSQL alone, for the simulator. `machines`: what real instances need. `all`: both. */
-export type NeedOf = 'database' | 'machines' | 'all' | 'nothing'
+/** What the tests play other people's clients with. */
+const CLIENTS: readonly Need[] = [
+  { command: 'curl', debian: 'curl' },
+  {
+    command: 'python3',
+    debian: 'python3-requests',
+    isThere: () => spawnSync('/usr/bin/python3', ['-c', 'import requests']).status === 0,
+  },
+]
+
+/** `database`: PostgreSQL alone, for the simulator. `machines`: what real instances need. `all`: both. `tests`: more. */
+export type NeedOf = 'database' | 'machines' | 'all' | 'tests' | 'nothing'
 
 export function needsOf(what: NeedOf): readonly Need[] {
   if (what === 'nothing') return []
   if (what === 'database') return [POSTGRES]
-  return what === 'machines' ? MACHINES : [POSTGRES, ...MACHINES]
+  if (what === 'machines') return MACHINES
+  return what === 'all' ? [POSTGRES, ...MACHINES] : [POSTGRES, ...MACHINES, ...CLIENTS]
 }
 
 /** Installs what is missing, or throws an error that says how to. `say` gets a line for every step that takes time. */

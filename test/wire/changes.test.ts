@@ -101,7 +101,7 @@ describe('changes', () => {
     const env = {
       HAVN_RATE_PER_KEY: '5',
       HAVN_RATE_PER_KEY_BURST: '8',
-      HAVN_RATE_CREATES: '2',
+      HAVN_RATE_CREATES: '1',
       HAVN_RATE_FAILED_LOGINS: '3',
     }
     const cloud = await startCloud(t, { env, withoutWorker: true })
@@ -112,7 +112,7 @@ describe('changes', () => {
           status === 429 && headers.get('retry-after') === '1' && typeof body.detail === 'string',
       ),
     )
-    const gets = await Promise.all(Array.from({ length: 12 }, () => cloud.call<Json>('GET', '/havn/v1/plans')))
+    const gets = await Promise.all(Array.from({ length: 30 }, () => cloud.call<Json>('GET', '/havn/v1/plans')))
     const refused = gets.find(({ status }) => status === 429)!
     assert.equal(refused.body.error.code, 'rate_limited')
     assert.deepEqual(

@@ -61,18 +61,15 @@ const member = (value: unknown, key: string | number): unknown =>
 /** Anything that was thrown, as a CloudError; null for a bug. */
 export function asCloudError(error: unknown): CloudError | null {
   if (error instanceof CloudError) return error
-  const { code } = error as { code?: unknown }
-  if (typeof code !== 'string') return null
+  const { code, message } = error as { code?: unknown; message?: unknown }
+  if (typeof code !== 'string') return CONNECTION_LOST.has(String(message)) ? databaseAway(error) : null
   const found = FRAMEWORK[code]
   if (found) return new RequestError(found[0], found[1], { cause: error })
-  if (DATABASE_AWAY.test(code)) {
-    return new CloudError('unavailable', 'the database does not answer, try again', {
-      retryAfterSeconds: 1,
-      cause: error,
-    })
-  }
-  return null
+  return DATABASE_AWAY.test(code) ? databaseAway(error) : null
 }
+
+const databaseAway = (cause: unknown): CloudError =>
+  new CloudError('unavailable', 'the database does not answer, try again', { retryAfterSeconds: 1, cause })
 
 const sentence = ({ where, path, message }: FieldIssue): string =>
   path.length > 0 ? `${path.join('.')}: ${message}` : `${where}: ${message}`
@@ -92,3 +89,10 @@ const FRAMEWORK: Record<string, readonly [ErrorCode, string]> = {
  * which concurrent transactions collide (40001, 40P01). PostgreSQL, appendix A.
  */
 const DATABASE_AWAY = /^(08\w{3}|57P0\d|53300|40001|40P01|ECONNREFUSED|ENOENT|EPIPE|ETIMEDOUT)$/
+
+/** What `pg` throws, without any code, when a connection breaks under a query. */
+const CONNECTION_LOST: ReadonlySet<string> = new Set([
+  'Connection terminated',
+  'Connection terminated unexpectedly',
+  'Client has encountered a connection error and is not queryable',
+])

@@ -38,6 +38,10 @@ export class Buckets {
     this.#clock = clock
   }
 
+  get size(): number {
+    return this.#buckets.size
+  }
+
   /** Takes one token if there is one. */
   take(key: string): Budget {
     const now = this.#clock()
