@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Image, Instance, Operation, Plan } from '../dialects/native/contract.ts'
+import type { Cli } from './command.ts'
+import { CliError } from './exit.ts'
+import { COMMANDS, helpOf, runCommand } from './run.ts'
+
+const NOW = new Date('2026-05-01T12:00:00Z')
+const plan: Plan = {
+  id: 'vps-2gb-1cpu',
+  number: 1,
+  name: '2 GB RAM, 1 vCPU',
+  vcpus: 1,
+  memoryMib: 2048,
+  diskGib: 40,
+  trafficTb: 2,
+  priceMonthlyMinor: 9900,
+  currency: 'NOK',
+}
+const instance: Instance = {
+  id: 'inst_1',
+  uuid: '01890a5d-ac96-774b-bcce-b302099a8057',
+  number: 10001,
+  accountId: 'acct_1',
+  name: 'web',
+  hostname: 'web',
+  state: 'running',
+  stateReason: null,
+  suspendedReason: null,
+  regionId: 'oslo',
+  plan,
+  image: { id: 'micro', number: 1, name: 'Micro Linux', family: 'micro', version: '1' },
+  vcpus: 1,
+  memoryMib: 2048,
+  diskGib: 40,
+  ipv4: '10.91.0.16',
+  ipv6: 'fd00::10',
+  mac: '52:54:00:00:00:01',
+  hostId: 'host_1',
+  sshPort: null,
+  createdAt: '2026-05-01T09:00:00.000Z',
+  provisionedAt: '2026-05-01T09:00:10.000Z',
+  startedAt: '2026-05-01T09:00:03.000Z',
+  updatedAt: '2026-05-01T09:00:10.000Z',
+}
+const operation: Operation = {
+  id: 'op_1',
+  uuid: '01890a5d-ac96-774b-bcce-b302099a8058',
+  number: 10001,
+  accountId: 'acct_1',
+  kind: 'instance.create',
+  resourceId: 'inst_1',
+  state: 'pending',
+  progressPercent: null,
+  message: null,
+  errorCode: null,
+  requestId: null,
+  createdAt: '2026-05-01T09:00:00.000Z',
+  startedAt: null,
+  finishedAt: null,
+}
+const image: Image = {
+  id: 'micro',
+  number: 1,
+  name: 'Micro Linux',
+  family: 'micro',
+  version: '1',
+  isWindows: false,
+  minMemoryMib: 128,
+  minDiskGib: 1,
+  builder: 'micro',
+  state: 'available',
+  stateReason: null,
+  digest: 'ab',
+  virtualBytes: 1024 ** 3,
+  fileBytes: 5_452_595,
+  updatedAt: '2026-05-01T11:59:00.000Z',
+}
+
+type Answers = Record<string, (input: { id?: string; query?: object; body?: object }) => unknown>
+
+/** Runs a command line against an API that answers so. */
+async function run(line: string, answers: Answers = {}) {
+  const out: string[] = []
+  const notes: string[] = []
+  const calls: [string, object][] = []
+  const cli: Cli = {
+    client: {
+      url: 'http://127.0.0.1:8080',
+      call: async (name, input = {}) => {
+        calls.push([name, input])
+        const answer = answers[name]
+        if (!answer) throw new CliError('unreachable', `nobody answers ${name}`)
+        return answer(input as { id?: string }) as never
+      },
+    },
+    print: (text) => void out.push(text),
+    note: (text) => void notes.push(text),
+    isTerminal: false,
+    now: () => NOW,
+    sshKeyFile: '/home/keys/ssh_ed25519',
+    processes: () => [],
+  }
+  const exit = await runCommand(line.split(' ').filter(Boolean), cli)
+  return { exit, out: out.join('\n'), notes, calls }
+}
+
+test('instance list is a table', async () => {
+  const waiting = { ...instance, name: 'a-long-name', state: 'provisioning', ipv4: null, id: 'inst_2' }
+  const { out, exit } = await run('instance list', { listInstances: () => ({ items: [instance, waiting], total: 2 }) })
+  assert.equal(exit, 0)
+  assert.equal(
+    out,
+    [
+      'NAME         STATE         IMAGE  PLAN          REGION  IPV4        SSH PORT  AGE  ID',
+      'web          running       micro  vps-2gb-1cpu  oslo    10.91.0.16  -         3 h  inst_1',
+      'a-long-name  provisioning  micro  vps-2gb-1cpu  oslo    -           -         3 h  inst_2',
+    ].join('\n'),
+  )
+})
+
+test('instance show says how it is reached', async () => {
+  const routed = await run('instance show web', { getInstance: () => instance })
+  assert.match(routed.out, /^reach +its addresses answer$/m)
+  assert.match(routed.out, /^ssh +ssh -i \/home\/keys\/ssh_ed25519 root@10\.91\.0\.16$/m)
+  const forwarded = await run('instance show web', { getInstance: () => ({ ...instance, sshPort: 40_022 }) })
+  assert.match(forwarded.out, /^reach +only SSH, on 127\.0\.0\.1:40022 \(user-mode network\)$/m)
+  assert.match(forwarded.out, /^ssh +ssh -i \/home\/keys\/ssh_ed25519 -p 40022 root@127\.0\.0\.1$/m)
+})
+
+test('instance create sends what was asked for and nothing else', async () => {
+  const { calls, out } = await run('instance create web --image micro --plan p', {
+    createInstance: () => ({ instance: { ...instance, state: 'provisioning' }, operation }),
+  })
+  assert.deepEqual(calls, [['createInstance', { body: { name: 'web', imageId: 'micro', sshKeys: [], planId: 'p' } }]])
+  assert.equal(out, 'web (inst_1) is provisioning; operation op_1')
+})
+
+test('--wait follows the operation and prints the instance as it is then', async () => {
+  const states: Operation['state'][] = ['pending', 'running', 'succeeded']
+  const { out, notes, exit } = await run('instance start web --wait --json', {
+    startInstance: () => ({ instance: { ...instance, state: 'starting' }, operation }),
+    getOperation: () => ({ ...operation, state: states.shift() }),
+    getInstance: () => instance,
+  })
+  assert.equal(exit, 0)
+  assert.deepEqual(notes, [])
+  const printed = JSON.parse(out) as { instance: Instance; operation: Operation }
+  assert.equal(printed.instance.state, 'running')
+  assert.equal(printed.operation.state, 'succeeded')
+})
+
+test('a failed operation and an end of patience are errors of their own', async () => {
+  const start = { startInstance: () => ({ instance, operation }) }
+  await assert.rejects(
+    run('instance start web --wait', {
+      ...start,
+      getOperation: () => ({ ...operation, state: 'failed', message: 'no memory' }),
+    }),
+    { exit: 'error', message: 'instance.create failed: no memory' },
+  )
+  await assert.rejects(run('instance start web --wait --timeout 0', { ...start, getOperation: () => operation }), {
+    exit: 'timedOut',
+  })
+})
+
+test('image list', async () => {
+  const absent = {
+    ...image,
+    id: 'ubuntu-24.04',
+    name: 'Ubuntu 24.04 LTS',
+    state: 'absent',
+    fileBytes: null,
+    builder: null,
+  }
+  const { out } = await run('image list', { listImages: () => ({ items: [image, absent], total: 2 }) })
+  assert.equal(
+    out,
+    [
+      'IMAGE         NAME              STATE      SIZE     CHANGED  COMES BY',
+      'micro         Micro Linux       available  5.2 MiB  60 s     build',
+      'ubuntu-24.04  Ubuntu 24.04 LTS  absent     -        -        import',
+    ].join('\n'),
+  )
+})
+
+test('status without an API says so and ends with 5', async () => {
+  const { out, exit } = await run('status')
+  assert.equal(exit, 5)
+  assert.equal(out, 'no processes of this HAVN_HOME run\n\nnobody answers getStatus')
+})
+
+test('wrong words are usage errors that name what there is', async () => {
+  const wrong: [string, RegExp][] = [
+    ['nonsense', /no command "nonsense"/],
+    ['instance creat web', /no command "instance creat"; instance can create, list/],
+    ['instance show', /NAME is missing\nUsage: \.\/havn instance show NAME \[OPTIONS\]/],
+    ['instance show a b', /what is "b" for/],
+    ['instance show a --nope', /Unknown option '--nope'/],
+    ['instance create web', /needs --image/],
+    ['instance start web --wait --timeout soon', /--timeout takes a number/],
+    ['key create k --service nope', /--service is one of/],
+    ['image import x.img', /needs --os/],
+    ['image import /nonexistent.img --os micro', /there is no file/],
+  ]
+  for (const [line, message] of wrong) {
+    await assert.rejects(run(line, { startInstance: () => ({ instance, operation }) }), (error: CliError) => {
+      assert.match(error.message, message)
+      assert.equal(error.exit, 'usage', line)
+      return true
+    })
+  }
+})
+
+test('every command has help, and its options explain themselves', async () => {
+  for (const command of COMMANDS) {
+    const { out, exit } = await run(`${command.name} --help`)
+    assert.equal(exit, 0)
+    assert.equal(out, helpOf(command))
+    assert.match(out, /^Usage: \.\/havn /)
+  }
+})
