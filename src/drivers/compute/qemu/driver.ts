@@ -4,7 +4,7 @@
  * and a process that nobody noted down is found by its uuid. One verb at a time per instance; instances do not wait for
  * each other.
  */
-import { chmod, mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { chmod, mkdir, open as openFile, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Paths } from '../../../lib/paths.ts'
@@ -487,7 +487,9 @@ export function createQemuDriver(options: QemuOptions): QemuDriver {
         if (!record || !(await isThere(seed))) return
         const nameservers = host?.nameservers ?? options.nameservers ?? (await findNameservers())
         const input = seedInput({ ...spec, passwordHash: null }, record, nameservers)
-        await writeSeed(seed, input, (await findUser()) ?? undefined)
+        await writeSeed(`${seed}.new`, input, (await findUser()) ?? undefined)
+        await overwrite(seed, await readFile(`${seed}.new`))
+        await rm(`${seed}.new`)
       }),
 
     async waitForSsh(spec, waitMs, signal) {
@@ -608,6 +610,18 @@ function createLocks() {
     tails.set(key, tail)
     void tail.then(() => tails.get(key) === tail && tails.delete(key))
     return mine
+  }
+}
+
+/** In place: a running QEMU holds the file open, and would go on showing its guest one that was replaced. */
+async function overwrite(file: string, content: Buffer): Promise<void> {
+  const handle = await openFile(file, 'r+')
+  try {
+    await handle.write(content, 0, content.length, 0)
+    await handle.truncate(content.length)
+    await handle.sync()
+  } finally {
+    await handle.close()
   }
 }
 

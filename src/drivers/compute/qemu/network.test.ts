@@ -31,13 +31,13 @@ add set inet hvab12 source4 { type ifname . ipv4_addr ; }
 add set inet hvab12 source6 { type ifname . ipv6_addr ; }
 add set inet hvab12 private4 { type ipv4_addr ; }
 add set inet hvab12 private6 { type ipv6_addr ; }
-add chain inet hvab12 ingress { type filter hook prerouting priority raw ; policy accept ; }
-flush chain inet hvab12 ingress
-add rule inet hvab12 ingress iifname != "hvab12*" accept
-add rule inet hvab12 ingress iifname . ip saddr @source4 accept
-add rule inet hvab12 ingress iifname . ip6 saddr @source6 accept
-add rule inet hvab12 ingress ip6 saddr { ::, fe80::/10 } icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
-add rule inet hvab12 ingress counter drop
+add chain inet hvab12 sources { type filter hook prerouting priority raw ; policy accept ; }
+flush chain inet hvab12 sources
+add rule inet hvab12 sources iifname != "hvab12*" accept
+add rule inet hvab12 sources iifname . ip saddr @source4 accept
+add rule inet hvab12 sources iifname . ip6 saddr @source6 accept
+add rule inet hvab12 sources ip6 saddr { ::, fe80::/10 } icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+add rule inet hvab12 sources counter drop
 add chain inet hvab12 transit { type filter hook forward priority filter ; policy accept ; }
 flush chain inet hvab12 transit
 add rule inet hvab12 transit iifname "hvab12*" accept

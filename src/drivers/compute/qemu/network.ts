@@ -51,7 +51,7 @@ export function tableText(prefix: string, { ipv6, nat4, nat6 }: TableOptions): s
   ]
   return lines([
     ...sets(prefix),
-    ...chain('ingress', 'type filter hook prerouting priority raw', [
+    ...chain('sources', 'type filter hook prerouting priority raw', [
       `iifname != ${taps} accept`,
       'iifname . ip saddr @source4 accept',
       ...(ipv6

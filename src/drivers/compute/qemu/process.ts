@@ -4,8 +4,8 @@
  * between spawning and writing that file is closed by looking through /proc for the uuid.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type ProcessIdentity as BareIdentity,
@@ -47,7 +47,7 @@ export const MS_PER_TICK = 10
 /** Whether exactly this process runs and, as far as it says, still that machine. */
 export async function isAlive(identity: ProcessIdentity): Promise<boolean> {
   if (!isSame(identity)) return false
-  const argv = await readArgv(identity.pid)
+  const argv = readArgv(identity.pid)
   // An exiting process has lost its command line but may still hold the disk's lock.
   return argv.join('') === '' || uuidOf(argv) === identity.uuid
 }
@@ -67,10 +67,10 @@ export async function findMachines(uid: number, runFolder: string): Promise<Map<
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name)) continue
     const pid = Number(name)
-    const argv = await readArgv(pid)
+    const argv = readArgv(pid)
     const uuid = uuidOf(argv)
     if (!uuid || !argv.some((word) => word.startsWith(`unix:${runFolder}/`))) continue
-    if ((await ownerOf(pid)) !== uid) continue
+    if (ownerOf(pid) !== uid) continue
     const identity = identify(pid, uuid)
     if (identity) found.set(uuid, [...(found.get(uuid) ?? []), identity])
   }
@@ -119,9 +119,10 @@ export function spawnQemu(binary: string, args: readonly string[], owner: Owner 
   }
 }
 
-async function readArgv(pid: number): Promise<string[]> {
+// Synchronous on purpose: /proc is memory, and a look at every process is ten times faster so.
+function readArgv(pid: number): string[] {
   try {
-    return (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0')
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
   } catch {
     return []
   }
@@ -133,10 +134,6 @@ function uuidOf(argv: string[]): string | null {
   return at < 0 ? null : (argv[at + 1] ?? null)
 }
 
-async function ownerOf(pid: number): Promise<number | null> {
-  try {
-    return (await stat(`/proc/${pid}`)).uid
-  } catch {
-    return null
-  }
+function ownerOf(pid: number): number | null {
+  return statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid ?? null
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { type Machines, openMachines } from '../../../../test/machines.ts'
@@ -67,7 +67,7 @@ describe('a machine that a killed control plane left', () => {
 
   before(async () => {
     machines = await openMachines()
-    spec = machines.spec()
+    spec = machines.spec({ passwordHash: HASH })
     const plane = spawn(process.execPath, ['--input-type=module', '-e', CONTROL_PLANE], {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
@@ -141,7 +141,7 @@ describe('a machine that a killed control plane left', () => {
 
   test('cannot send from an address that is not its own', { skip: !isRoot }, async () => {
     const dropped = () => {
-      const text = execFileSync('nft', ['list', 'chain', 'inet', `hv${machines.options.prefix}`, 'ingress']).toString()
+      const text = execFileSync('nft', ['list', 'chain', 'inet', `hv${machines.options.prefix}`, 'sources']).toString()
       return Number(/counter packets (\d+)/.exec(text)?.[1])
     }
     const ping = (from: string, to: string) =>
@@ -164,6 +164,17 @@ describe('a machine that a killed control plane left', () => {
     )
     assert.ok(sent)
     await machines.ssh(spec, `ip address del ${stranger4}/32 dev eth0; ip -6 address del ${stranger6}/128 dev eth0`)
+  })
+
+  test('has no secrets in its seed any more once they are forgotten', async () => {
+    const seed = filesOf(machines.paths, spec.id).seed(spec.generation)
+    const before = statSync(seed)
+    assert.ok(readFileSync(seed).includes(HASH))
+    assert.equal(before.mode & 0o077, 0)
+    await driver.forgetSecrets(spec)
+    assert.ok(!readFileSync(seed).includes(HASH))
+    assert.equal(statSync(seed).ino, before.ino) // the running QEMU has this file open
+    assert.equal(await machines.ssh(spec, 'echo in'), 'in')
   })
 
   test('is measured from the second look on', async () => {
@@ -256,6 +267,9 @@ describe('disks', { skip: !isRoot }, () => {
     }
   })
 })
+
+/** crypt(3) of nothing anybody knows. */
+const HASH = `$6$saltsalt$${'x'.repeat(86)}`
 
 /** A control plane of its own: starts the machine, says so, and waits to be killed. */
 const CONTROL_PLANE = `
