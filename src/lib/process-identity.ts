@@ -2,7 +2,7 @@
  * Which process it is, for good. A pid is given again to somebody else, so a note that says "pid 4711" proves nothing
  * after a crash; a pid with its start time, within one boot, is never given twice. Linux only (proc(5)).
  */
-import { readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 export interface ProcessIdentity {
   pid: number
@@ -36,6 +36,15 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
     throw error
   }
+}
+
+/** The living processes of a session, the processes that its leader started included. */
+export function sessionMembers(session: number): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.map(Number).filter((pid) => {
+    const fields = statFields(pid)
+    return fields?.[3] === String(session) && fields[0] !== 'Z' && fields[0] !== 'X'
+  })
 }
 
 /** Where a link in /proc/PID points (`exe`, `cwd`), or null when it is gone or not ours to see. */

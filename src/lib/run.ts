@@ -9,6 +9,8 @@ export interface RunOptions {
   gid?: number
   timeoutMs?: number
   signal?: AbortSignal
+  /** Open files that it finds as 3, 4, … */
+  fds?: readonly number[]
   /** Gets each piece of the error output as it comes. */
   onStderr?: (text: string) => void
 }
@@ -32,18 +34,19 @@ const OUTPUT_BYTES_MAX = 16 * 1024 * 1024
 
 /** Its standard output. Throws `RunError` when it cannot be started, fails, takes too long or says too much. */
 export function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
-  const { input, onStderr, timeoutMs, ...rest } = options
+  const { input, onStderr, timeoutMs, fds = [], ...rest } = options
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       ...rest,
       env: { ...(options.env ?? process.env), LC_ALL: 'C' },
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe', ...fds],
       ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
       killSignal: 'SIGKILL',
     })
     const out: Buffer[] = []
     let size = 0
     let stderr = ''
+    if (!child.stdin || !child.stdout || !child.stderr) throw new Error('unreachable: all three are pipes')
     child.stdout.on('data', (chunk: Buffer) => {
       size += chunk.length
       if (size > OUTPUT_BYTES_MAX) child.kill('SIGKILL')

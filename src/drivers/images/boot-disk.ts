@@ -3,16 +3,39 @@
  * last thing on the disk, so that it can grow by four bytes) and GRUB in the gap before it, put there by hand.
  * Formats: GRUB 2.06, boot/i386/pc/boot.S and diskboot.S (offsets below); the classic MBR.
  */
-import { open, readFile } from 'node:fs/promises'
+import { open, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { CloudError } from '../../model/errors.ts'
+import { findIn, runIn } from './packages.ts'
 
 const SECTOR = 512
-export const PARTITION_SECTOR = 2048
+const PARTITION_SECTOR = 2048
 const LINUX = 0x83
 
-/** GRUB modules that a core image needs to read this disk, to be given to grub-mkimage; the prefix goes with `-p`. */
-export const GRUB_MODULES = ['biosdisk', 'part_msdos', 'ext2', 'linux', 'serial', 'terminal', 'echo', 'test'] as const
-export const GRUB_PREFIX = '(,msdos1)/boot/grub'
+/** Debian packages that `makeBootable` uses, to be unpacked into its `tree`. */
+export const GRUB_MATERIAL = [
+  ...[
+    'grub-common',
+    'grub-pc-bin',
+    'libdevmapper1.02.1',
+    'liblzma5',
+    'libc6',
+    'libselinux1',
+    'libudev1',
+    'libpcre2-8-0',
+  ],
+]
+const GRUB_MODULES = ['biosdisk', 'part_msdos', 'ext2', 'linux']
+
+/**
+ * GRUB must read it: newer mke2fs switches things on that GRUB 2.06 does not know. The descriptors reserved are enough
+ * to grow to 2 TiB while mounted, as far as an MBR reaches.
+ */
+export const EXT4 = [...['-q', '-F', '-t', 'ext4', '-b', '4096', '-m', '0', '-O', '^metadata_csum_seed,^orphan_file']]
+export const EXT4_EXTENDED = [
+  ...[`offset=${PARTITION_SECTOR * SECTOR}`, `resize=${2 ** 29}`, 'lazy_itable_init=1', 'root_owner=0:0', 'nodiscard'],
+].join(',')
+export const blocksOf = (diskMib: number): string => String((diskMib * 2 ** 20 - PARTITION_SECTOR * SECTOR) / 4096)
 
 /** First sector and the code after it. `core` is grub-mkimage's output for i386-pc, `boot` GRUB's own boot.img. */
 export function bootSectors(boot: Buffer, core: Buffer, partitionSectors: number): Buffer {
@@ -39,12 +62,22 @@ export function bootSectors(boot: Buffer, core: Buffer, partitionSectors: number
   return gap
 }
 
-/** Fills the first MiB of a raw disk whose partition (from `PARTITION_SECTOR` on) holds the root filesystem. */
-export async function makeBootable(disk: string, bootFile: string, coreFile: string): Promise<void> {
+/**
+ * Fills the first MiB of a raw disk whose partition (from `PARTITION_SECTOR` on) holds the root filesystem. `config`:
+ * GRUB commands run at boot. `tree` holds the unpacked `GRUB_MATERIAL`.
+ */
+export async function makeBootable(disk: string, config: string, tree: string, work: string): Promise<void> {
+  const grub = findIn(tree, 'usr/lib/grub/i386-pc')
+  const configFile = join(work, 'grub.cfg')
+  const coreFile = join(work, 'core.img')
+  await writeFile(configFile, config)
+  const args = ['-O', 'i386-pc', '-d', grub, '-p', '(,msdos1)/boot/grub', '-c', configFile, '-o', coreFile]
+  await runIn(tree, 'grub-mkimage', [...args, ...GRUB_MODULES])
+  const [boot, core] = [await readFile(join(grub, 'boot.img')), await readFile(coreFile)]
   const handle = await open(disk, 'r+')
   try {
     const { size } = await handle.stat()
-    const gap = bootSectors(await readFile(bootFile), await readFile(coreFile), size / SECTOR - PARTITION_SECTOR)
+    const gap = bootSectors(boot, core, size / SECTOR - PARTITION_SECTOR)
     await handle.write(gap, 0, gap.length, 0)
     await handle.sync()
   } finally {

@@ -8,7 +8,7 @@ import { basename, dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { type CpioEntry, cpioArchive } from '../../lib/cpio.ts'
 import { run } from '../../lib/run.ts'
-import { GRUB_MODULES, GRUB_PREFIX, makeBootable, PARTITION_SECTOR } from './boot-disk.ts'
+import { blocksOf, EXT4, EXT4_EXTENDED, GRUB_MATERIAL, makeBootable } from './boot-disk.ts'
 import {
   fetchPackages,
   findIn,
@@ -28,7 +28,7 @@ const MATERIAL = [
   ...['busybox-static', 'dropbear-bin', 'libtomcrypt1', 'libtommath1', 'libgmp10', 'libcrypt1', 'libc6', 'zlib1g'],
   ...['e2fsprogs', 'libext2fs2', 'libcom-err2', 'libblkid1', 'libuuid1', 'libss2'],
   ...['qemu-guest-agent', 'libglib2.0-0', 'libpcre2-8-0', 'libselinux1', 'libudev1', 'liburing2', 'libnuma1'],
-  ...['libmount1', 'libffi8', 'grub-common', 'grub-pc-bin', 'libdevmapper1.02.1', 'liblzma5'],
+  ...['libmount1', 'libffi8'],
 ]
 const PROGRAMS = ['dropbear', 'dropbearkey', 'qemu-ga', 'resize2fs', 'e2fsck']
 const INITRD_MODULES = ['virtio_pci', 'virtio_blk']
@@ -37,7 +37,6 @@ const GUEST_MODULES = [
   ...['vfat', 'nls_cp437', 'nls_ascii', 'nls_utf8', 'isofs', 'af_packet', 'virtio_scsi', 'sd_mod', 'sr_mod'],
 ]
 const DISK_MIB = 512 // sparse; the guest grows to whatever disk it finds itself on
-const GROW_MAX_BLOCKS = (2048 * 1024 * 1024) / 4 // 2 TiB in 4 KiB blocks, as far as an MBR reaches
 const GRUB_CONFIG = `linux /boot/vmlinuz console=tty0 console=ttyS0,115200 quiet net.ifnames=0
 initrd /boot/initrd
 boot
@@ -55,7 +54,7 @@ export type Report = (percent: number, message: string) => void
 export async function buildMicro({ work, cache }: BuildFolders, report: Report): Promise<string> {
   report(0, 'fetching Debian packages')
   const kernel = await kernelPackage()
-  const files = await fetchPackages([...MATERIAL, kernel], cache)
+  const files = await fetchPackages([...new Set([...MATERIAL, ...GRUB_MATERIAL]), kernel], cache)
   report(30, 'unpacking')
   const tree = join(work, 'tree')
   const isKernel = (file: string) => basename(file).startsWith(`${kernel}_`)
@@ -212,19 +211,11 @@ async function makeInitrd(tree: string, modules: Modules): Promise<Buffer> {
 
 async function makeDisk(tree: string, root: string, work: string): Promise<string> {
   const raw = join(work, 'disk.raw')
-  const grub = findIn(tree, 'usr/lib/grub/i386-pc')
   await writeFile(raw, '')
   await truncate(raw, DISK_MIB * 1024 * 1024)
-  const offset = PARTITION_SECTOR * 512
-  const blocks = (DISK_MIB * 1024 * 1024 - offset) / 4096
-  const features = `offset=${offset},resize=${GROW_MAX_BLOCKS},lazy_itable_init=1,root_owner=0:0,nodiscard`
-  const mke2fs = ['-q', '-F', '-t', 'ext4', '-b', '4096', '-i', '32768', '-J', 'size=8', '-L', 'micro-root', '-m', '0']
-  await runIn(tree, 'mke2fs', [...mke2fs, '-E', features, '-d', root, raw, String(blocks)])
-  await writeFile(join(work, 'grub.cfg'), GRUB_CONFIG)
-  const core = join(work, 'core.img')
-  const image = ['-O', 'i386-pc', '-d', grub, '-p', GRUB_PREFIX, '-c', join(work, 'grub.cfg'), '-o', core]
-  await runIn(tree, 'grub-mkimage', [...image, ...GRUB_MODULES])
-  await makeBootable(raw, join(grub, 'boot.img'), core)
+  const shape = ['-i', '32768', '-J', 'size=8', '-L', 'micro-root', '-E', EXT4_EXTENDED]
+  await runIn(tree, 'mke2fs', [...EXT4, ...shape, '-d', root, raw, blocksOf(DISK_MIB)])
+  await makeBootable(raw, GRUB_CONFIG, tree, work)
   const disk = join(work, 'disk.qcow2')
   await run('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, disk])
   await rm(raw)
