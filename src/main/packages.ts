@@ -3,7 +3,7 @@
  * saying so; elsewhere the answer is an error with the command to run. Nothing is started by it: a PostgreSQL package
  * would make and run a cluster of its own, which is switched off around the install.
  */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { findPostgres } from './postgres-binaries.ts'
@@ -18,14 +18,16 @@ export interface Need {
 }
 
 const POSTGRES: Need = { command: 'postgres', debian: 'postgresql', isThere: () => findPostgres() !== null }
-/** `useradd` is of the package passwd, which every Debian has. */
+/** Havn's own key to its instances is made with it, whatever they are. */
+const KEYS: Need = { command: 'ssh-keygen', debian: 'openssh-client' }
 const MACHINES: readonly Need[] = [
   { command: 'qemu-system-x86_64', debian: 'qemu-system-x86' },
   { command: 'qemu-img', debian: 'qemu-utils' },
   { command: 'ip', debian: 'iproute2' },
   { command: 'nft', debian: 'nftables' },
   { command: 'ssh', debian: 'openssh-client' },
-  { command: 'ssh-keygen', debian: 'openssh-client' },
+  // Images are built from Debian's packages, whose kernel modules are compressed with it.
+  { command: 'xz', debian: 'xz-utils' },
 ]
 
 /** What the tests play other people's clients with. */
@@ -38,19 +40,25 @@ const CLIENTS: readonly Need[] = [
   },
 ]
 
-/** `database`: PostgreSQL alone, for the simulator. `machines`: what real instances need. `all`: both. `tests`: more. */
-export type NeedOf = 'database' | 'machines' | 'all' | 'tests' | 'nothing'
-
-export function needsOf(what: NeedOf): readonly Need[] {
-  if (what === 'nothing') return []
-  if (what === 'database') return [POSTGRES]
-  if (what === 'machines') return MACHINES
-  return what === 'all' ? [POSTGRES, ...MACHINES] : [POSTGRES, ...MACHINES, ...CLIENTS]
+export interface Wanted {
+  /** The private PostgreSQL; not where HAVN_DATABASE_URL names another. */
+  database: boolean
+  /** Real instances; the simulator needs none of it. */
+  machines: boolean
+  /** For the test suite. */
+  clients?: boolean
 }
 
+export const needsOf = ({ database, machines, clients = false }: Wanted): readonly Need[] => [
+  KEYS,
+  ...(database ? [POSTGRES] : []),
+  ...(machines ? MACHINES : []),
+  ...(clients ? CLIENTS : []),
+]
+
 /** Installs what is missing, or throws an error that says how to. `say` gets a line for every step that takes time. */
-export function ensurePackages(what: NeedOf, say: (line: string) => void): void {
-  const missing = needsOf(what).filter((need) => !isThere(need))
+export function ensurePackages(wanted: Wanted, say: (line: string) => void): void {
+  const missing = needsOf(wanted).filter((need) => !isThere(need))
   if (missing.length === 0) return
   const packages = [...new Set(missing.map((need) => need.debian))]
   const names = missing.map((need) => need.command).join(', ')
@@ -104,14 +112,5 @@ function install(packages: readonly string[]): void {
     if (result.status !== 0) throw new Error(`apt-get install ${packages.join(' ')} failed:\n${result.stderr.trim()}`)
   } finally {
     if (touchesPostgres && !wasThere) rmSync(NO_CLUSTER, { force: true })
-  }
-}
-
-/** The first line of a program's `--version`, for the log. */
-export function versionOf(command: string): string | null {
-  try {
-    return execFileSync(command, ['--version'], { encoding: 'utf8', timeout: 10_000 }).split('\n')[0] ?? null
-  } catch {
-    return null
   }
 }

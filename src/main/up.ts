@@ -21,9 +21,10 @@ import { keepPostgres, type PostgresHooks } from './keep-postgres.ts'
 import { type Kept, type KeptProgram, keepRunning } from './keep-running.ts'
 import { ensureInstallationKeys, sshKeyFile } from './keys.ts'
 import { append, createLog, turnOverForeign } from './log.ts'
-import { ensurePackages, type NeedOf } from './packages.ts'
+import { ensurePackages } from './packages.ts'
 import { refuseTakenPort } from './port.ts'
 import { createProcessTable, endStrays, type ProcessTable } from './process-table.ts'
+import { ensureSystemUser } from './system-user.ts'
 
 export interface UpOptions {
   /** Skip the first instance and the image builds. */
@@ -47,6 +48,7 @@ interface Running {
   hooks(name: string): PostgresHooks
 }
 
+const QEMU_USER = 'havn-qemu' // the driver's default
 const LOG_CHECK_MS = 60_000
 
 /** Runs until `signal` is aborted, then stops everything but the instances. Throws when the start fails. */
@@ -118,7 +120,8 @@ function childEnvironment(config: Config, paths: Paths): NodeJS.ProcessEnv {
 async function startControlPlane(running: Running, signal: AbortSignal): Promise<BootstrapResult> {
   const { config, paths, say, clients } = running
   await refuseTakenPort(config.api, 'HAVN_LISTEN')
-  ensurePackages(needsOf(config), say)
+  ensurePackages({ database: config.databaseUrl === null, machines: config.compute === 'qemu' }, say)
+  if (config.compute === 'qemu') ensureSystemUser(QEMU_USER)
   await ensureInstallationKeys(paths)
   // They load their code while the database starts.
   clients.push(running.keep('worker'), running.keep('api'))
@@ -132,15 +135,6 @@ async function startControlPlane(running: Running, signal: AbortSignal): Promise
   await waitUntilReady(result.credentials.apiUrl, signal)
   return result
 }
-
-const needsOf = (config: Config): NeedOf =>
-  config.databaseUrl === null
-    ? config.compute === 'qemu'
-      ? 'all'
-      : 'database'
-    : config.compute === 'qemu'
-      ? 'machines'
-      : 'nothing'
 
 async function prepareDatabase({ config, say }: Running): Promise<BootstrapResult> {
   const context = await buildContext(config, 'up')
