@@ -24,6 +24,12 @@ export function parseBody(bytes: Buffer, contentType: string | undefined, takesF
   return value
 }
 
+/** Unpacking would let a small body become a large one. */
+export function refuseEncoding(encoding: string | undefined): void {
+  if (encoding === undefined || encoding.toLowerCase() === 'identity') return
+  throw new RequestError('unsupported_media_type', 'send the body without Content-Encoding')
+}
+
 function decode(bytes: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)

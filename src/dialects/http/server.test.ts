@@ -226,6 +226,7 @@ describe('the http room', () => {
       ['', 422, 'missing'],
       ['<a/>', 415, '', { 'content-type': 'text/xml' }],
       ['<a/>', 415, '', { 'content-type': 'nonsense' }],
+      [ok, 415, '', { ...json, 'content-encoding': 'gzip' }],
       [JSON.stringify({ name: 'x'.repeat(1024 * 1024) }), 413, ''],
     ]
     for (const [body, status, code, headers] of refused) {

@@ -17,7 +17,7 @@ import Fastify, {
 import { CloudError, describeError } from '../../model/errors.ts'
 import type { Ctx } from '../../services/ctx.ts'
 import { type Access, createAuthenticator, type Principal } from './auth.ts'
-import { BODY_BYTES_MAX, parseBody } from './body.ts'
+import { BODY_BYTES_MAX, parseBody, refuseEncoding } from './body.ts'
 import { idempotencyKey, type Records } from './change.ts'
 import { watchConnections } from './closing.ts'
 import { docsIndex, docsPage } from './docs.ts'
@@ -233,6 +233,7 @@ function register(app: FastifyInstance, context: RoomContext, dialect: Dialect):
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (request, bytes, done) => {
       try {
+        refuseEncoding(request.headers['content-encoding'])
         request.call.bodyBytes = bytes as Buffer
         done(null, parseBody(bytes as Buffer, request.headers['content-type'], dialect.takesForms ?? false))
       } catch (error) {
