@@ -19,7 +19,7 @@ export async function syncFile(file: string): Promise<void> {
 }
 
 /** Written beside its place, flushed and renamed: a reader sees the old content or the new one. */
-export async function writeFileAtomically(file: string, content: string, mode = 0o600): Promise<void> {
+export async function writeFileAtomically(file: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
   const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`
   try {
     const handle = await open(temporary, 'wx', mode)

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { overlaps } from '../lib/cidr.ts'
-import { writeFileDurably } from '../lib/durable-file.ts'
+import { writeFileAtomically } from '../lib/files.ts'
 import type { Catalog } from '../model/catalog.ts'
 import { CloudError } from '../model/errors.ts'
 import type { AccountId } from '../model/ids.ts'
@@ -150,4 +150,4 @@ async function readCredentials(file: string): Promise<accountService.Credentials
 }
 
 const writeCredentials = (file: string, credentials: accountService.Credentials): Promise<void> =>
-  writeFileDurably(file, `${JSON.stringify(credentials, null, 2)}\n`, 0o600)
+  writeFileAtomically(file, `${JSON.stringify(credentials, null, 2)}\n`)

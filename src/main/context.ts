@@ -6,10 +6,10 @@ import { createQemuDriver } from '../drivers/compute/qemu/driver.ts'
 import { createSimulator } from '../drivers/compute/simulator.ts'
 import type { ImageTools, TaskTools } from '../jobs/tools.ts'
 import { type Paths, pathsOf } from '../lib/paths.ts'
-import { CloudError } from '../model/errors.ts'
 import type { ServiceSettings } from '../services/ctx.ts'
 import { connect, type Db } from '../store/db.ts'
 import type { Config, Listen } from './config.ts'
+import { createHostWork, NO_HOST_WORK } from './host-work.ts'
 import { readInstallationKeys } from './keys.ts'
 import { databaseUrl } from './postgres.ts'
 
@@ -29,7 +29,6 @@ export interface AppContext {
 export interface Overrides {
   databaseUrl?: string
   compute?: ComputeDriver
-  tasks?: TaskTools
 }
 
 export async function buildContext(
@@ -42,20 +41,9 @@ export async function buildContext(
   const db = connect(url, { name: `havn ${process}`, max: process === 'api' ? 20 : 16 })
   const compute = overrides.compute ?? createCompute(config, paths)
   const settings = await readServiceSettings(config, paths)
-  const tasks = overrides.tasks ?? NO_TASKS
-  const images = NO_IMAGE_FILES
+  const { tasks, images } = config.compute === 'qemu' ? createHostWork(paths) : NO_HOST_WORK
   return { config, paths, databaseUrl: url, db, compute, tasks, images, settings, close: () => db.destroy() }
 }
-
-/** A simulator has no image files, and so nothing to build or import. */
-const NO_TASKS: TaskTools = {
-  async ensureStarted() {
-    throw new CloudError('conflict', 'a simulator builds no images')
-  },
-  read: async () => ({ state: 'absent', percent: null, message: null }),
-  remove: async () => {},
-}
-const NO_IMAGE_FILES: ImageTools = { list: async () => [], remove: async () => {}, removeUpload: async () => {} }
 
 function createCompute(config: Config, paths: Paths): ComputeDriver {
   switch (config.compute) {

@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeFileDurably } from '../lib/durable-file.ts'
+import { writeFileAtomically } from '../lib/files.ts'
 import { type HostId, newId } from '../model/ids.ts'
 
 export async function ensureHostIds(home: string, names: readonly string[]): Promise<Map<string, HostId>> {
@@ -15,7 +15,7 @@ export async function ensureHostIds(home: string, names: readonly string[]): Pro
   )
   const ids = new Map(names.map((name) => [name, known[name] ?? newId('host')]))
   if (names.some((name) => !known[name])) {
-    await writeFileDurably(file, `${JSON.stringify({ ...known, ...Object.fromEntries(ids) })}\n`, 0o600)
+    await writeFileAtomically(file, `${JSON.stringify({ ...known, ...Object.fromEntries(ids) })}\n`)
   }
   return ids
 }

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { writeFileDurably } from '../lib/durable-file.ts'
+import { writeFileAtomically } from '../lib/files.ts'
 import type { Paths } from '../lib/paths.ts'
 
 export interface InstallationKeys {
@@ -18,7 +18,7 @@ const masterKeyFile = (paths: Paths): string => join(paths.keys, 'master.key')
 /** Makes what is missing. A kill in the middle leaves a key whole or not there, never half. */
 export async function ensureInstallationKeys(paths: Paths): Promise<InstallationKeys> {
   await mkdir(paths.keys, { recursive: true, mode: 0o700 })
-  if (!(await exists(masterKeyFile(paths)))) await writeFileDurably(masterKeyFile(paths), randomBytes(32), 0o600)
+  if (!(await exists(masterKeyFile(paths)))) await writeFileAtomically(masterKeyFile(paths), randomBytes(32))
   const file = sshKeyFile(paths)
   if (!(await exists(file)) || !(await exists(`${file}.pub`))) {
     const temporary = `${file}.new`

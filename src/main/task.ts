@@ -25,8 +25,8 @@ const build: TaskProgram = async (input, { work }, report) => {
 
 const bringIn: TaskProgram = async (input, folders, report) => {
   const wanted = ImportInput.parse(input)
-  const { file, virtualBytes } = await importImage(wanted, folders, report)
-  return { ...(await createImages({ folder: wanted.imagesFolder }).publish(file)), virtualBytes }
+  const { file } = await importImage(wanted, folders, report)
+  return createImages({ folder: wanted.imagesFolder }).publish(file)
 }
 
 const folder = process.argv[2]

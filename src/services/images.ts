@@ -51,13 +51,13 @@ export async function importFrom(ctx: Ctx, id: string, { source, format, sha256 
   await images.get(ctx.db, id)
   if (source.kind === 'url') {
     if (!sha256) throw invalidField('sha256', 'give the SHA-256 that the publisher names for the file')
-    const input = { url: source.url, format, sha256 }
+    const input = { source: { url: source.url, sha256 }, format }
     return begin(ctx, 'importing', { imageId: id, program: 'image-import', input, upload: null })
   }
   const upload = uploadFile(ctx, id)
   if ((await sizeOf(upload)) === null)
     throw new CloudError('conflict', `no complete upload for ${id}: upload the file first`)
-  const input = { file: upload, format, ...(sha256 ? { sha256 } : {}) }
+  const input = { source: { file: upload, ...(sha256 ? { sha256 } : {}) }, format }
   return begin(ctx, 'importing', { imageId: id, program: 'image-import', input, upload })
 }
 

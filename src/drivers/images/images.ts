@@ -1,7 +1,7 @@
 /** The catalogue's files: read-only qcow2 images named by their sha256, so that a name never changes its content. */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { chmod, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { chmod, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { syncFile, syncFolder } from '../../lib/files.ts'
 import { CloudError, notFound } from '../../model/errors.ts'
@@ -10,6 +10,8 @@ export interface PublishedImage {
   digest: string
   /** Of the file. */
   bytes: number
+  /** Of the disk that it holds. */
+  virtualBytes: number
 }
 
 export interface Images {
@@ -20,7 +22,7 @@ export interface Images {
   has(digest: string): Promise<boolean>
   /** Nothing may use it any more: disks of instances read from it. */
   remove(digest: string): Promise<void>
-  list(): Promise<PublishedImage[]>
+  list(): Promise<Pick<PublishedImage, 'digest' | 'bytes'>[]>
   /** Reads it all and says whether it is still what its name says. `not_found` when there is none. */
   verify(digest: string): Promise<boolean>
 }
@@ -47,7 +49,7 @@ export function createImages({ folder }: { folder: string }): Images {
       await syncFile(file)
       await rename(file, pathOf(digest))
       await syncFolder(folder)
-      return { digest, bytes: (await stat(pathOf(digest))).size }
+      return { digest, bytes: (await stat(pathOf(digest))).size, virtualBytes: await virtualBytesOf(pathOf(digest)) }
     },
     has: async (digest) => (await sizeOf(digest)) !== null,
     async remove(digest) {
@@ -66,6 +68,17 @@ export function createImages({ folder }: { folder: string }): Images {
       if ((await sizeOf(digest)) === null) throw notFound('image file', digest)
       return (await sha256Of(pathOf(digest))) === digest
     },
+  }
+}
+
+/** The disk's size stands at byte 24 of a qcow2 header (QEMU's docs/interop/qcow2.txt). */
+async function virtualBytesOf(file: string): Promise<number> {
+  const handle = await open(file, 'r')
+  try {
+    const { buffer } = await handle.read(Buffer.alloc(8), 0, 8, 24)
+    return Number(buffer.readBigUInt64BE())
+  } finally {
+    await handle.close()
   }
 }
 

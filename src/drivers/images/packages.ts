@@ -50,7 +50,8 @@ export async function unpack(files: readonly string[], folder: string, members: 
   for (const file of files) {
     if (!members.length) await run('dpkg-deb', ['--extract', file, folder])
     else {
-      const pipe = 'set -o pipefail; dpkg-deb --fsys-tarfile "$0" | tar -x --no-same-owner -C "$1" --wildcards "${@:2}"'
+      const pipe =
+        'set -o pipefail; dpkg-deb --fsys-tarfile "$0" | (cd "$1" && shift && tar -x --no-same-owner --wildcards "$@")'
       await run('bash', ['-c', pipe, file, folder, ...members])
     }
   }

@@ -1,0 +1,51 @@
+/** Detached work and image files of this host, as strands see them: they know what to do, this knows where. */
+import { rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createImages } from '../drivers/images/images.ts'
+import { createTasks } from '../drivers/tasks/tasks.ts'
+import type { ImageTools, TaskTools } from '../jobs/tools.ts'
+import type { Paths } from '../lib/paths.ts'
+import { CloudError } from '../model/errors.ts'
+
+export interface HostWork {
+  tasks: TaskTools
+  images: ImageTools
+}
+
+export function createHostWork(paths: Paths): HostWork {
+  const tasks = createTasks({ folder: paths.tasks })
+  const images = createImages({ folder: paths.images })
+  const places = {
+    'image-build': { imagesFolder: paths.images, cacheFolder: join(paths.images, 'cache') },
+    'image-import': { imagesFolder: paths.images },
+  }
+  return {
+    tasks: {
+      ...tasks,
+      ensureStarted: (id, program, input) =>
+        tasks.ensureStarted(id, program, { ...(input as object), ...places[program] }),
+    },
+    images: {
+      async list() {
+        const files = await images.list()
+        return Promise.all(
+          files.map(async ({ digest }) => ({ digest, modifiedAt: (await stat(images.pathOf(digest))).mtime })),
+        )
+      },
+      remove: (digest) => images.remove(digest),
+      removeUpload: (file) => rm(file, { force: true }),
+    },
+  }
+}
+
+/** A simulator has no image files, and so nothing to build or import. */
+export const NO_HOST_WORK: HostWork = {
+  tasks: {
+    async ensureStarted() {
+      throw new CloudError('conflict', 'a simulator builds no images')
+    },
+    read: async () => ({ state: 'absent', percent: null, message: null }),
+    remove: async () => {},
+  },
+  images: { list: async () => [], remove: async () => {}, removeUpload: async () => {} },
+}
