@@ -16,7 +16,7 @@ import { qemuArgs, SOCKETS, tbSizeMib } from './args.ts'
 import { type Cgroups, closeCgroups, confine, limitsFor, listGroups, openCgroups, removeGroups } from './cgroup.ts'
 import { CommandError } from './command.ts'
 import { ensureDisk, growDisk, removeOldGenerations } from './disk.ts'
-import { checkReachable, findNameservers, findOwner, readCapacity } from './host.ts'
+import { checkReachable, ensureOwner, findNameservers, readCapacity } from './host.ts'
 import { boundLog, ensureLog, readLogTail } from './log.ts'
 import { createMonitors } from './monitors.ts'
 import { routedGuest, type TapSpec, tapName, userGuest, userNet } from './network.ts'
@@ -89,7 +89,7 @@ export function createQemuDriver(options: QemuOptions): QemuDriver {
   let ownerPromise: Promise<Owner | null> | null = null
 
   const findUser = () => {
-    ownerPromise ??= findOwner(user).catch((error) => {
+    ownerPromise ??= ensureOwner(user).catch((error) => {
       ownerPromise = null
       throw error
     })

@@ -28,19 +28,31 @@ export async function readCapacity(home: string): Promise<Capacity> {
   }
 }
 
-/** Null when we are not root: QEMU then runs as ourselves. */
-export async function findOwner(user: string): Promise<Owner | null> {
+/** Null when we are not root: QEMU then runs as ourselves. The user is made where it is missing. */
+export async function ensureOwner(user: string): Promise<Owner | null> {
   if (process.getuid!() !== 0) return null
   try {
-    const [uid, gid] = await Promise.all([run('id', ['-u', user]), run('id', ['-g', user])])
-    return { uid: Number(uid), gid: Number(gid) }
+    return await findOwner(user).catch(async () => {
+      await run('useradd', [...USERADD, user])
+      return findOwner(user)
+    })
   } catch (error) {
     throw new CloudError(
       'unavailable',
-      `the system user ${user} that QEMU runs as is missing; useradd --system --user-group --home-dir /nonexistent --shell /usr/sbin/nologin ${user}`,
+      `the system user ${user} that QEMU runs as is missing; make it with: useradd ${USERADD.join(' ')} ${user}`,
       { cause: error },
     )
   }
+}
+
+const USERADD = ['--system', '--user-group', '--no-create-home', '--home-dir', '/nonexistent'].concat([
+  '--shell',
+  '/usr/sbin/nologin',
+])
+
+async function findOwner(user: string): Promise<Owner> {
+  const [uid, gid] = await Promise.all([run('id', ['-u', user]), run('id', ['-g', user])])
+  return { uid: Number(uid), gid: Number(gid) }
 }
 
 /** Throws when some folder above cannot be passed by QEMU's user, with the command that mends it. */

@@ -2,9 +2,19 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Machines, openMachines } from '../../../../test/machines.ts'
 import { waitFor } from '../../../lib/wait.ts'
 import type { InstanceId } from '../../../model/ids.ts'
@@ -23,6 +33,18 @@ const { signal } = new AbortController()
 async function pidsOf(driver: ComputeDriver, id: InstanceId): Promise<number[]> {
   const mine = (await driver.resources()).filter((one) => one.kind === 'process' && one.instanceId === id)
   return mine.map(({ name }) => Number(name.replace('pid ', '')))
+}
+
+/** What the host itself says, whatever the driver thinks. */
+function qemusOf({ uuid }: InstanceSpec): string[] {
+  return readdirSync('/proc').filter((pid) => {
+    if (!/^\d+$/.test(pid)) return false
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`-uuid\0${uuid}\0`)
+    } catch {
+      return false
+    }
+  })
 }
 
 computeContract(
@@ -68,11 +90,8 @@ describe('a machine that a killed control plane left', () => {
   before(async () => {
     machines = await openMachines()
     spec = machines.spec({ passwordHash: HASH })
-    const plane = spawn(process.execPath, ['--input-type=module', '-e', CONTROL_PLANE], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    })
-    plane.stdin.end(JSON.stringify({ options: machines.options, spec, module: join(import.meta.dirname, 'driver.ts') }))
-    await saysRunning(plane)
+    const plane = startControlPlane(machines, spec)
+    await says(plane, 'running')
     const gone = once(plane, 'exit')
     plane.kill('SIGKILL')
     await gone
@@ -201,6 +220,58 @@ describe('a machine that a killed control plane left', () => {
   })
 })
 
+test('a control plane killed ten times in a row during a create leaves one machine, and then none', async () => {
+  const machines = await openMachines()
+  const driver = machines.create()
+  try {
+    const spec = machines.spec()
+    for (let round = 0; round < 10; round++) {
+      const plane = startControlPlane(machines, spec)
+      await says(plane, 'open')
+      await sleep(round * 20) // a create takes about 150 ms: this goes through all of it
+      const gone = once(plane, 'exit')
+      plane.kill('SIGKILL')
+      await gone
+      // Every other time what is there is taken down again, so that the next round begins from nothing.
+      if (round % 2 === 1) await machines.create().ensureAbsent(spec.id, signal)
+    }
+    await driver.open()
+    await driver.ensureDisk(spec, signal)
+    await driver.ensureRunning(spec, signal)
+    assert.equal((await driver.observe(spec.id)).power, 'running')
+    assert.equal((await pidsOf(driver, spec.id)).length, 1)
+    assert.equal(qemusOf(spec).length, 1)
+    await driver.ensureAbsent(spec.id, signal)
+    assert.deepEqual(await driver.resources(), [])
+    assert.equal(qemusOf(spec).length, 0)
+  } finally {
+    await driver.close()
+    await machines.close()
+  }
+})
+
+test('a QEMU that cannot start says why, and leaves neither process nor interface', async () => {
+  const machines = await openMachines()
+  const driver = machines.create()
+  try {
+    await driver.open()
+    const spec = machines.spec({ memoryMib: 1 << 30 })
+    await driver.ensureDisk(spec, signal)
+    await assert.rejects(driver.ensureRunning(spec, signal), {
+      code: 'unavailable',
+      message: /QEMU did not start: .*memory/,
+    })
+    assert.equal((await driver.observe(spec.id)).power, 'stopped')
+    await driver.ensureStopped(spec.id, signal)
+    const kinds = new Set((await driver.resources()).map(({ kind }) => kind))
+    assert.deepEqual([...kinds].sort(), ['disk', 'file'])
+    await driver.ensureAbsent(spec.id, signal)
+  } finally {
+    await driver.close()
+    await machines.close()
+  }
+})
+
 test('without taps SSH is forwarded from a port, and the guest keeps its address and reaches nothing', async () => {
   const machines = await openMachines('user')
   const driver = machines.create()
@@ -280,15 +351,27 @@ const CONTROL_PLANE = `
   const driver = createQemuDriver(options)
   const { signal } = new AbortController()
   await driver.open()
+  console.log('open')
   await driver.ensureDisk(spec, signal)
   await driver.ensureRunning(spec, signal)
   console.log('running')
   setInterval(() => {}, 1000)
 `
 
-async function saysRunning(plane: ChildProcess): Promise<void> {
-  const ended = once(plane, 'exit').then(() => assert.fail('the control plane ended'))
-  const [chunk] = (await Promise.race([once(plane.stdout!, 'data'), ended])) as [Buffer]
-  assert.match(chunk.toString(), /running/)
+function startControlPlane(machines: Machines, spec: InstanceSpec) {
+  const plane = spawn(process.execPath, ['--input-type=module', '-e', CONTROL_PLANE], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  plane.stdin.end(JSON.stringify({ options: machines.options, spec, module: join(import.meta.dirname, 'driver.ts') }))
+  return plane
+}
+
+async function says(plane: ChildProcess, word: string): Promise<void> {
+  let text = ''
+  const ended = once(plane, 'exit').then(() => assert.fail(`the control plane ended and said ${text}`))
   ended.catch(() => {})
+  while (!text.includes(word)) {
+    const [chunk] = (await Promise.race([once(plane.stdout!, 'data'), ended])) as [Buffer]
+    text += chunk
+  }
 }
