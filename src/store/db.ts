@@ -20,10 +20,39 @@ export interface DbOptions {
 }
 
 export function connect(url: string, { max = 10, name = 'havn' }: DbOptions = {}): Db {
-  const pool = new pg.Pool({ connectionString: url, max, application_name: name, types, keepAlive: true })
+  const pool = new pg.Pool({
+    connectionString: url,
+    max,
+    application_name: name,
+    types,
+    keepAlive: true,
+    Client: PreparingClient,
+  })
   // A connection that dies while idle (57P01 at a restart of the server) must not take the process with it.
   pool.on('error', () => {})
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
+}
+
+/** What a backend keeps prepared; statements whose text varies with their data (long lists) must not fill its memory. */
+const PREPARED_MAX = 256
+const names = new Map<string, string>()
+
+/**
+ * Parses and plans a statement once per connection instead of once per call, which costs more than most of our queries
+ * themselves. A name belongs to one text, so it means the same on every connection.
+ */
+class PreparingClient extends pg.Client {
+  // biome-ignore lint/suspicious/noExplicitAny: the overloads of pg's query have no common type
+  override query(...args: any[]): any {
+    const [text, values] = args
+    if (typeof text !== 'string' || !Array.isArray(values) || values.length === 0) {
+      return super.query(...(args as [string]))
+    }
+    const name = names.get(text) ?? (names.size < PREPARED_MAX ? `havn_${names.size}` : undefined)
+    if (name === undefined) return super.query(...(args as [string]))
+    names.set(text, name)
+    return super.query({ name, text, values }, ...(args.slice(2) as []))
+  }
 }
 
 /** Runs `work` in the transaction that `db` already is, or in one of its own. */
