@@ -7,6 +7,7 @@ import { startApi } from './api.ts'
 import { readConfig } from './config.ts'
 import { buildContext } from './context.ts'
 import { GO } from './keep-running.ts'
+import { requestLog } from './request-log.ts'
 import { startWorker } from './worker.ts'
 
 const END_MS = 8_000
@@ -45,9 +46,11 @@ function toldToGo(): Promise<void> {
 try {
   await toldToGo()
   const context = await buildContext(readConfig(process.env), which)
-  const running = which === 'api' ? await startApi(context) : await startWorker(context)
+  const log = requestLog(context.paths.logs)
+  const running = which === 'api' ? await startApi(context, { logger: log.logger }) : await startWorker(context)
   stop = async () => {
     await running.stop()
+    log.flush()
     await context.close()
   }
   // Something asked for the end while we were starting.
