@@ -97,13 +97,14 @@ async function probe(input: ProbeInput): Promise<Omit<Accel, 'version'>> {
 async function boots(accel: 'kvm' | 'tcg', sector: string, { binary, owner }: ProbeInput): Promise<string | null> {
   if (accel === 'kvm' && !(await exists('/dev/kvm'))) return 'there is no /dev/kvm'
   const runAs = accel === 'kvm' ? await withKvmGroup(owner) : owner
+  const timeoutMs = accel === 'kvm' ? PROBE_MS : 10 * PROBE_MS
   try {
-    await run(binary, probeArgs(accel, sector), { timeoutMs: accel === 'kvm' ? PROBE_MS : 10 * PROBE_MS, ...runAs })
+    await run(binary, probeArgs(accel, sector), { timeoutMs, ...runAs })
     return 'the probe ended too early'
   } catch (error) {
     if (!(error instanceof CommandError)) throw error
     if (error.status === PROBE_EXIT) return null
-    if (error.status === null) return `a boot sector did not finish: ${error.message}`
+    if (error.status === null) return `a boot sector hangs: not done after ${timeoutMs / 1000} s`
     return error.stderr.trim().split('\n').at(-1) || error.message
   }
 }
