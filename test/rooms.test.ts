@@ -105,3 +105,13 @@ test('files that the documents name exist', () => {
   )
   assert.deepEqual(missing, [])
 })
+
+test('the lockfile names every optional package, without which npm ci refuses it', () => {
+  const { packages } = JSON.parse(read('package-lock.json')) as {
+    packages: Record<string, { optionalDependencies?: Record<string, string> }>
+  }
+  const missing = Object.values(packages)
+    .flatMap(({ optionalDependencies = {} }) => Object.keys(optionalDependencies))
+    .filter((name) => packages[`node_modules/${name}`] === undefined)
+  assert.deepEqual(missing, [])
+})

@@ -74,12 +74,15 @@ const Environment = z.object({
   HAVN_RATE_FAILED_LOGINS: number(10, 1, 1e9),
 })
 
-/** Throws an `Error` whose message names each wrong variable. An empty variable counts as unset. */
+/** A setting is wrong; the message says which and how. */
+export class ConfigError extends Error {}
+
+/** Throws a `ConfigError` whose message names each wrong variable. An empty variable counts as unset. */
 export function readConfig(env: NodeJS.ProcessEnv, isRoot = process.getuid?.() === 0): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
   const parsed = Environment.safeParse(given)
   if (!parsed.success) {
-    throw new Error(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('\n'))
+    throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('\n'))
   }
   const e = parsed.data
   const home = resolve(e.HAVN_HOME ?? (isRoot ? '/var/lib/havn' : `${homedir()}/.havn`))

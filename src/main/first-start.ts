@@ -10,6 +10,7 @@ import type { Client } from '../cli/client.ts'
 import { CliError } from '../cli/exit.ts'
 import { waitForOperation } from '../cli/wait.ts'
 import type { Image, Instance, Operation } from '../dialects/native/contract.ts'
+import { isOpen } from '../model/operation.ts'
 import { normalizeSshKey } from '../model/ssh-key.ts'
 
 export interface FirstStart {
@@ -70,9 +71,10 @@ async function ensureImage({ client, say, signal }: FirstStart, id: string): Pro
 const findImage = async (client: Client, id: string): Promise<Image | undefined> =>
   (await client.call('listImages')).items.find((image) => image.id === id)
 
-async function openOperation(client: Client, resourceId: string): Promise<Operation | undefined> {
-  const { items } = await client.call('listOperations', { query: { resourceId, all: 'true' } })
-  return items.find(({ state }) => state === 'pending' || state === 'running')
+/** The build or import under way, if there is one. Its resource is the image's strand, `image_<id>`. */
+async function openOperation(client: Client, imageId: string): Promise<Operation | undefined> {
+  const { items } = await client.call('listOperations', { query: { resourceId: `image_${imageId}`, all: 'true' } })
+  return items.find(({ state }) => isOpen(state))
 }
 
 const tell = (say: (line: string) => void, what: string) => (operation: Operation) => {

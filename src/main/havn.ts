@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { CliError, EXIT, exitOfCode } from '../cli/exit.ts'
 import { CloudError, describeError } from '../model/errors.ts'
+import { ConfigError } from './config.ts'
 import type { Report } from './detach.ts'
 
 const UP_HELP = `Usage: ./havn up [--detach] [--empty]
@@ -105,6 +106,7 @@ function exitOf(error: unknown): number {
   if (error instanceof CliError) return EXIT[error.exit]
   if (error instanceof CloudError) return EXIT[exitOfCode(error.code)]
   const code = (error as NodeJS.ErrnoException | null)?.code ?? ''
+  if (error instanceof ConfigError) return EXIT.usage
   return code.startsWith('ERR_PARSE_ARGS') ? EXIT.usage : EXIT.error
 }
 

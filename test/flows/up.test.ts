@@ -134,7 +134,7 @@ test('what cannot be is refused in clear words, and leaves nothing running', asy
   assert.match(port.err, new RegExp(`${taken} is taken by another program.*HAVN_LISTEN`))
 
   const setting = await run('up', { HAVN_LISTEN: 'nonsense' })
-  assert.notEqual(setting.code, 0)
+  assert.equal(setting.code, 2)
   assert.match(setting.err, /HAVN_LISTEN: "nonsense" is not HOST:PORT/)
   assert.deepEqual(pids(), new Set())
   assert.equal(existsSync(paths.lock), false)
