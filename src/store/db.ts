@@ -30,6 +30,8 @@ export function connect(url: string, { max = 10, name = 'havn' }: DbOptions = {}
   })
   // A connection that dies while idle (57P01 at a restart of the server) must not take the process with it.
   pool.on('error', () => {})
+  // Nor one that dies between two queries of a transaction: the next query fails and says so.
+  pool.on('connect', (client) => void client.on('error', () => {}))
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
 }
 
