@@ -65,9 +65,7 @@ ethernets:
       - to: "0.0.0.0/0"
         via: "169.254.0.1"
         on-link: true
-      - to: "::/0"
-        via: "fe80::1"
-        on-link: true
+    gateway6: "fe80::1"
     nameservers:
       addresses:
         - "9.9.9.9"

@@ -94,7 +94,10 @@ function userData({ hostname, sshKeys, passwordHash }: SeedInput): string[] {
   ]
 }
 
+const isV6 = ({ address }: { address: string }): boolean => address.includes(':')
+
 function networkConfig({ mac, addresses, nameservers }: GuestNetwork): string[] {
+  const v4 = addresses.filter((each) => !isV6(each))
   return [
     'version: 2',
     'ethernets:',
@@ -107,12 +110,14 @@ function networkConfig({ mac, addresses, nameservers }: GuestNetwork): string[] 
     '    accept-ra: false',
     ...(addresses.length ? ['    addresses:'] : []),
     ...addresses.map(({ address, prefix }) => `      - ${text(`${address}/${prefix}`)}`),
-    ...(addresses.length ? ['    routes:'] : []),
-    ...addresses.flatMap(({ address, gateway, onLink }) => [
-      `      - to: ${text(address.includes(':') ? '::/0' : '0.0.0.0/0')}`,
+    ...(v4.length ? ['    routes:'] : []),
+    ...v4.flatMap(({ gateway, onLink }) => [
+      '      - to: "0.0.0.0/0"',
       `        via: ${text(gateway)}`,
       ...(onLink ? ['        on-link: true'] : []),
     ]),
+    // cloud-init 22.4 makes a route to `::/0` one to `::/64`. A link-local gateway is on the link without being told.
+    ...addresses.filter(isV6).map(({ gateway }) => `    gateway6: ${text(gateway)}`),
     ...(nameservers.length ? ['    nameservers:', '      addresses:'] : []),
     ...nameservers.map((address) => `        - ${text(address)}`),
   ]
