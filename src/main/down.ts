@@ -5,6 +5,7 @@ import { pathsOf } from '../lib/paths.ts'
 import { isAlive, signalProcess } from '../lib/process-identity.ts'
 import { waitFor } from '../lib/wait.ts'
 import { readConfig } from './config.ts'
+import { endTasks } from './end-tasks.ts'
 import { findHolder } from './home-lock.ts'
 import { endStrays, livingProcesses } from './process-table.ts'
 
@@ -26,6 +27,7 @@ export async function down({ instances }: { instances: boolean }, say: (line: st
   // What a killed supervisor left: nobody takes it over now.
   const left = livingProcesses(paths)
   await endStrays(paths, say)
+  await endTasks(paths, say)
   const postgres = left.find(({ name }) => name === 'postgres')
   if (postgres) {
     signalProcess(postgres, 'SIGINT')

@@ -14,6 +14,7 @@ import * as settings from '../store/settings.ts'
 import { type BootstrapResult, bootstrap } from './bootstrap.ts'
 import { type Config, readConfig } from './config.ts'
 import { buildContext } from './context.ts'
+import { endTasks } from './end-tasks.ts'
 import { ensureFirstInstance, requestNextImage, waitUntilReady } from './first-start.ts'
 import { ensureHome } from './home.ts'
 import { lockHome } from './home-lock.ts'
@@ -76,6 +77,7 @@ export async function up(options: UpOptions, signal: AbortSignal): Promise<void>
   } finally {
     clearInterval(logTimer)
     await Promise.all(clients.map((client) => client.stop()))
+    await endTasks(paths, say)
     await running.database?.stop()
     table.clear()
     lock.release()
