@@ -122,7 +122,7 @@ export async function listElements(prefix: string): Promise<string[]> {
   interface NftSet {
     set?: { name: string; elem?: (string | { concat: string[] })[] }
   }
-  const text = await run('nft', ['-j', 'list', 'sets', 'table', 'inet', `hv${prefix}`]).catch(() => '{"nftables":[]}')
+  const text = await run('nft', ['-j', 'list', 'table', 'inet', `hv${prefix}`]).catch(() => '{"nftables":[]}')
   const { nftables } = JSON.parse(text) as { nftables: NftSet[] }
   return nftables.flatMap(({ set }) =>
     (set?.elem ?? []).map((e) => `${set!.name} ${typeof e === 'string' ? e : e.concat.join(' ')}`),
