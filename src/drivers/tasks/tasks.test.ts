@@ -4,6 +4,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { writeFileAtomically } from '../../lib/files.ts'
 import { identityOf, type ProcessIdentity, sessionMembers } from '../../lib/process-identity.ts'
 import { waitFor } from '../../lib/wait.ts'
 import { lastClaim } from './child.ts'
@@ -54,7 +55,7 @@ async function place(t: TestContext): Promise<Place> {
     folder,
     entry,
     tasks,
-    go: (word) => writeFile(join(base, 'go'), word),
+    go: (word) => writeFileAtomically(join(base, 'go'), word),
     starts: () =>
       readFile(join(base, 'starts'), 'utf8').then(
         (text) => text.length,
