@@ -175,7 +175,8 @@ export function createApi(context: ApiContext, dialects: readonly Dialect[]): Fa
     const problem = problemOf(known, request)
     call.errorCode = problem.code
     if (!known) request.log.error({ err: error, chain: describeError(error) }, 'bug')
-    else if (known.code === 'unavailable') request.log.warn({ err: error }, 'unavailable')
+    // Not aloud: an outage would say it for every request.
+    else if (known.code === 'unavailable') request.log.info({ err: error }, 'unavailable')
     const { status, body, headers = {} } = call.dialect.errors(problem)
     // Else the rest of a file that nobody wants would have to be read to its end.
     if (call.route?.takes === 'stream') reply.header('connection', 'close')
