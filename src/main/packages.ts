@@ -28,11 +28,16 @@ const MACHINES: readonly Need[] = [
   { command: 'ssh', debian: 'openssh-client' },
   // Images are built from Debian's packages, whose kernel modules are compressed with it.
   { command: 'xz', debian: 'xz-utils' },
+  { command: 'mmdebstrap', debian: 'mmdebstrap' },
+  { command: 'mke2fs', debian: 'e2fsprogs' },
+  { command: 'zstd', debian: 'zstd' },
 ]
 
 /** What the tests play other people's clients with. */
 const CLIENTS: readonly Need[] = [
   { command: 'curl', debian: 'curl' },
+  { command: 'fsck.vfat', debian: 'dosfstools' },
+  { command: 'mcopy', debian: 'mtools' },
   {
     command: 'python3',
     debian: 'python3-requests',
