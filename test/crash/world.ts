@@ -27,14 +27,14 @@ import * as images from '../../src/store/images.ts'
 import { CATALOG } from '../make.ts'
 import { type ScriptedTasks, scriptTasks } from './tasks.ts'
 
-export type Fault = `crash ${CrashPoint}` | 'twice' | 'driver error before' | 'driver error after'
+/** A driver error strikes the first, second or third verb that the step calls, before or after its effect. */
+export type Fault = `crash ${CrashPoint}` | 'twice' | `driver error ${'before' | 'after'} verb ${number}`
 export const FAULTS: readonly Fault[] = [
   'crash before',
   'crash after',
   'crash committed',
   'twice',
-  'driver error before',
-  'driver error after',
+  ...[1, 2, 3].flatMap((verb) => [`driver error before verb ${verb}`, `driver error after verb ${verb}`] as const),
 ]
 
 const POOLS = [
@@ -95,6 +95,7 @@ export async function createWorld(db: Db): Promise<World> {
   let armed: { step: string; fault: Fault } | null = null
   let happened = false
   let current = ''
+  let verbs = 0
   const visited: string[] = []
   let simulator = openSimulator()
   let engine: Engine = newEngine()
@@ -132,6 +133,7 @@ export async function createWorld(db: Db): Promise<World> {
         crash(_kind, step, point) {
           if (point === 'before') {
             current = step
+            verbs = 0
             visited.push(step)
           }
           if (take(step, `crash ${point}`)) throw new Crash(`${step} ${point}`)
@@ -141,16 +143,19 @@ export async function createWorld(db: Db): Promise<World> {
     })
   }
 
-  /** The driver with the armed error in the first verb that the step calls. */
+  /** The driver with the armed error in one of the verbs that the step calls. */
   function failing(driver: Simulator): ComputeDriver {
     return new Proxy(driver as ComputeDriver, {
       get(target, name, receiver) {
         const value = Reflect.get(target, name, receiver) as unknown
         if (typeof value !== 'function' || name === 'onChange') return value
         return async (...args: unknown[]) => {
-          if (take(current, 'driver error before')) throw new CloudError('unavailable', `${String(name)} failed before`)
+          const verb = ++verbs
+          if (take(current, `driver error before verb ${verb}`))
+            throw new CloudError('unavailable', `${String(name)} failed before`)
           const result: unknown = await (value as (...a: unknown[]) => unknown).apply(target, args)
-          if (take(current, 'driver error after')) throw new CloudError('unavailable', `${String(name)} failed after`)
+          if (take(current, `driver error after verb ${verb}`))
+            throw new CloudError('unavailable', `${String(name)} failed after`)
           return result
         }
       },
