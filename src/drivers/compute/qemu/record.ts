@@ -7,6 +7,7 @@
 import { chmod, chown, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { InstanceId } from '../../../model/ids.ts'
+import type { InstanceSpec } from '../compute.ts'
 import type { Owner, ProcessIdentity } from './process.ts'
 
 export interface InstanceRecord {
@@ -27,6 +28,22 @@ export interface InstanceRecord {
   /** ISO time at which the vCPUs of the present run started. */
   startedAt: string | null
 }
+
+export const newRecord = (spec: InstanceSpec): InstanceRecord => ({
+  id: spec.id,
+  uuid: spec.uuid,
+  number: spec.number,
+  generation: spec.generation,
+  vcpus: spec.vcpus,
+  memoryMib: spec.memoryMib,
+  mac: spec.mac,
+  ipv4: spec.ipv4,
+  ipv6: spec.ipv6,
+  wanted: 'stopped',
+  net: null,
+  process: null,
+  startedAt: null,
+})
 
 export interface InstanceFiles {
   folder: string

@@ -1,0 +1,112 @@
+/** Makes an instance run: goes on with the process that is there, or brings up a new one with all it needs. */
+import { CloudError } from '../../../model/errors.ts'
+import type { InstanceId } from '../../../model/ids.ts'
+import type { InstanceSpec } from '../compute.ts'
+import { withKvmGroup } from './accel.ts'
+import { qemuArgs } from './args.ts'
+import { filesFor, hostOf, isThere, type QemuContext } from './context.ts'
+import { growDisk, removeOldGenerations } from './disk.ts'
+import { seedInput } from './first-boot.ts'
+import { launch } from './launch.ts'
+import { ensureLog } from './log.ts'
+import { adopt, livingProcess, note, tapOf } from './machine.ts'
+import { userNet } from './network.ts'
+import { powerOf, RESUMABLE } from './observe.ts'
+import type { Owner } from './process.ts'
+import { type Qmp, QmpGone } from './qmp.ts'
+import { type InstanceRecord, makeRunFolder, newRecord, readRecord } from './record.ts'
+import { writeSeed } from './seed.ts'
+import { endProcess } from './stop.ts'
+import { makeTap, removeTap } from './tap.ts'
+
+export async function ensureRunning(context: QemuContext, spec: InstanceSpec, signal: AbortSignal): Promise<void> {
+  let record = (await readRecord(filesFor(context, spec.id))) ?? newRecord(spec)
+  const process = await livingProcess(context, record)
+  if (process) {
+    record = await note(context, await adopt(context, record, process), { wanted: 'running' })
+    if (record.generation === spec.generation && (await goOn(context, spec.id))) return
+    await endProcess(context, record)
+    record = await note(context, record, { process: null, startedAt: null })
+  }
+  signal.throwIfAborted()
+  await start(context, spec, record, signal)
+}
+
+/** True when the vCPUs run now; false when this process will never run a guest again. */
+async function goOn(context: QemuContext, id: InstanceId): Promise<boolean> {
+  return answering(context, id, async (qmp) => {
+    const { status } = await qmp.execute<{ status: string }>('query-status')
+    if (powerOf(status) === 'off' || status === 'guest-panicked' || status === 'internal-error') return false
+    if (RESUMABLE.has(status)) await qmp.execute('cont')
+    return true
+  })
+}
+
+/** Throws `unavailable` when QEMU does not answer. */
+export async function answering<T>(
+  { monitors }: QemuContext,
+  id: InstanceId,
+  act: (qmp: Qmp) => Promise<T>,
+): Promise<T> {
+  try {
+    return await monitors.use(id, act)
+  } catch (error) {
+    if (!(error instanceof QmpGone)) throw error
+    throw new CloudError('unavailable', 'the virtual machine monitor does not answer', { cause: error })
+  }
+}
+
+async function start(
+  context: QemuContext,
+  spec: InstanceSpec,
+  old: InstanceRecord,
+  signal: AbortSignal,
+): Promise<void> {
+  const { accel, network, nameservers } = hostOf(context)
+  const { prefix } = context.options
+  const owner = await context.findOwner()
+  const at = filesFor(context, spec.id)
+  const disk = at.disk(spec.generation)
+  if (!(await isThere(disk))) {
+    throw new CloudError('conflict', `the instance has no disk of generation ${spec.generation}`)
+  }
+  if (old.net === 'tap' && network.mode === 'routed') await removeTap(prefix, tapOf(context, old))
+  const record = await note(context, old, {
+    ...newRecord(spec),
+    wanted: old.wanted,
+    net: network.mode === 'routed' ? 'tap' : 'user',
+  })
+  await growDisk(disk, spec.diskGib, signal)
+  await writeSeed(at.seed(spec.generation), seedInput(spec, record, nameservers), owner ?? undefined)
+  await ensureLog(at.serial, owner)
+  await makeRunFolder(at, owner)
+  if (record.net === 'tap') await connect(context, record, owner)
+  signal.throwIfAborted()
+  const args = qemuArgs({
+    id: spec.id,
+    uuid: spec.uuid,
+    vcpus: spec.vcpus,
+    memoryMib: spec.memoryMib,
+    mac: spec.mac,
+    accel: accel.kind,
+    disk,
+    seed: at.seed(spec.generation),
+    run: at.run,
+    serialLog: at.serial,
+    net:
+      record.net === 'tap'
+        ? { kind: 'tap', tap: tapOf(context, record).tap }
+        : { kind: 'user', ...userNet(spec.ipv4, spec.sshPort) },
+  })
+  await launch(context, record, args, accel.kind === 'kvm' ? await withKvmGroup(owner) : owner, signal)
+  await removeOldGenerations(at.folder, spec.generation)
+}
+
+async function connect(context: QemuContext, record: InstanceRecord, owner: Owner | null): Promise<void> {
+  try {
+    await makeTap(context.options.prefix, tapOf(context, record), owner?.uid ?? process.getuid!())
+  } catch (error) {
+    const message = `the network of the instance could not be made: ${(error as Error).message}`
+    throw new CloudError('unavailable', message, { cause: error })
+  }
+}
