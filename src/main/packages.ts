@@ -37,6 +37,7 @@ const MACHINES: readonly Need[] = [
 const CLIENTS: readonly Need[] = [
   { command: 'curl', debian: 'curl' },
   { command: 'fsck.vfat', debian: 'dosfstools' },
+  { command: 'mount', debian: 'mount' },
   { command: 'mcopy', debian: 'mtools' },
   {
     command: 'python3',
