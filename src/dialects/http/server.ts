@@ -305,6 +305,8 @@ function registerDocs(app: FastifyInstance, dialects: readonly Dialect[]): void 
     app.get(`/docs/${dialect.name}`, (_request, reply) => reply.type('text/html; charset=utf-8').send(page))
   }
   const index = docsIndex(dialects)
+  // Who opens the origin in a browser finds the way.
+  app.get('/', (_request, reply) => reply.redirect('/docs'))
   app.get('/docs', (_request, reply) => reply.type('text/html; charset=utf-8').send(index))
 }
 
