@@ -1,25 +1,28 @@
 /**
- * GET one and LIST 100 of many simulated instances, in our own API and in WAYSCloud's, beside a bare Fastify server that
- * answers the same bytes from the same PostgreSQL. WAYSCloud's list has no pages, so it is asked by an account that has
- * 100 of them. First at a steady rate (latency), then at saturation (throughput, the ratio).
+ * GET one and LIST 100 of many simulated instances, in our own API and in WAYSCloud's, beside a bare Fastify server
+ * (bench/bare.ts) that answers the same bytes from the same PostgreSQL. WAYSCloud's list has no pages: it is always the
+ * whole account, so it is asked by an account that has 100 of them. First at a steady rate (latency), then at saturation
+ * (throughput, the ratio), both servers in turns.
  */
+import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { AccountId } from '../src/model/ids.ts'
 import type { Db } from '../src/store/db.ts'
 import { type Cloud, startCloud } from '../test/cloud.ts'
+import type { BareOptions } from './bare.ts'
 import { seedFleet } from './fleet.ts'
 import { type LoadResult, runLoad } from './load.ts'
 import { bench, printRatio, printTable, readOptions, round, type Scope } from './tools.ts'
 
-const options = readOptions({ instances: 25_000, seconds: 5, rate: 200, connections: 32, sample: 200 })
+const options = readOptions({ instances: 25_000, seconds: 3, rounds: 3, rate: 200, connections: 32, sample: 200 })
 const LISTED = 100
+const LISTED_OWNER = 'hundred@example.com'
 
 interface Case {
   name: string
   paths: string[]
   key: string
-  rows: number
 }
 
 await bench(async (scope) => {
@@ -34,9 +37,15 @@ await bench(async (scope) => {
     HAVN_RATE_PER_KEY: '1000000',
     HAVN_RATE_PER_KEY_BURST: '1000000',
   }
-  const ours = await startServer(scope, 'ours', env)
-  const bare = await startServer(scope, 'bare', env)
-  await recordAnswers(cloud.db, ours, cases)
+  const bareOptions: BareOptions = {
+    databaseUrl: cloud.context.databaseUrl,
+    nativeAccount: await accountOf(cloud.db, cloud.credentials.email),
+    nativeTotal: options.instances - LISTED,
+    listedAccount: await accountOf(cloud.db, LISTED_OWNER),
+  }
+  const ours = await startServer(scope, env, 'ours')
+  const bare = await startServer(scope, env, 'bare', bareOptions)
+  await compareAnswers(ours, bare, cases)
 
   const rows: (string | number)[][] = []
   const ratios: (() => void)[] = []
@@ -53,8 +62,10 @@ await bench(async (scope) => {
     for (const url of [ours, bare]) await at(url, 0, Math.min(2, options.seconds)) // warm both up
     const steady = await at(ours, options.rate)
     const steadyBare = await at(bare, options.rate)
-    const full = await at(ours, 0)
-    const fullBare = await at(bare, 0)
+    const [full, fullBare] = await inTurns(
+      () => at(ours, 0),
+      () => at(bare, 0),
+    )
     const row = (server: string, slow: LoadResult, fast: LoadResult) => [
       `${one.name}, ${server}`,
       ...[slow.p50Ms, slow.p95Ms].map((ms) => round(ms)),
@@ -83,21 +94,33 @@ await bench(async (scope) => {
   for (const print of ratios) print()
 })
 
+/** The best round of each; a neighbour on the machine that spoils one round spoils no figure. */
+async function inTurns(
+  ...runs: [() => Promise<LoadResult>, () => Promise<LoadResult>]
+): Promise<[LoadResult, LoadResult]> {
+  const results: [LoadResult[], LoadResult[]] = [[], []]
+  for (let turn = 0; turn < options.rounds; turn++) {
+    for (const side of [0, 1] as const) results[side].push(await runs[side]())
+  }
+  const best = (side: LoadResult[]) => side.reduce((a, b) => (b.perSecond > a.perSecond ? b : a))
+  return [best(results[0]), best(results[1])]
+}
+
 async function makeCases(cloud: Cloud): Promise<Case[]> {
   const owner = await accountOf(cloud.db, cloud.credentials.email)
   const { body } = await cloud.call<{ email: string; apiKey: string }>('POST', '/havn/v1/accounts', {
-    email: 'hundred@example.com',
+    email: LISTED_OWNER,
   })
   const uuids = await seedFleet(cloud.db, { count: options.instances - LISTED, accountId: owner })
-  await seedFleet(cloud.db, { count: LISTED, accountId: await accountOf(cloud.db, 'hundred@example.com') })
+  await seedFleet(cloud.db, { count: LISTED, accountId: await accountOf(cloud.db, LISTED_OWNER) })
   const every = Math.max(1, Math.floor(uuids.length / options.sample))
   const some = uuids.filter((_, index) => index % every === 0)
   const key = cloud.ownerKey
   return [
-    { name: 'native GET', paths: some.map((uuid) => `/havn/v1/instances/${uuid}`), key, rows: 1 },
-    { name: `native LIST ${LISTED}`, paths: [`/havn/v1/instances?limit=${LISTED}`], key, rows: LISTED },
-    { name: 'WAYSCloud GET', paths: some.map((uuid) => `/v1/vps/${uuid}`), key, rows: 1 },
-    { name: `WAYSCloud LIST ${LISTED}`, paths: ['/v1/vps'], key: body.apiKey, rows: LISTED },
+    { name: 'native GET', paths: some.map((uuid) => `/havn/v1/instances/${uuid}`), key },
+    { name: `native LIST ${LISTED}`, paths: [`/havn/v1/instances?limit=${LISTED}`], key },
+    { name: 'WAYSCloud GET', paths: some.map((uuid) => `/v1/vps/${uuid}`), key },
+    { name: `WAYSCloud LIST ${LISTED}`, paths: ['/v1/vps'], key: body.apiKey },
   ]
 }
 
@@ -105,8 +128,13 @@ async function accountOf(db: Db, email: string): Promise<AccountId> {
   return (await db.selectFrom('account').select('id').where('email', '=', email).executeTakeFirstOrThrow()).id
 }
 
-async function startServer(scope: Scope, which: 'ours' | 'bare', env: NodeJS.ProcessEnv): Promise<string> {
-  const child = fork(new URL('api-server.ts', import.meta.url), [which], { env })
+async function startServer(
+  scope: Scope,
+  env: NodeJS.ProcessEnv,
+  which: 'ours' | 'bare',
+  given: BareOptions | null = null,
+): Promise<string> {
+  const child = fork(new URL('api-server.ts', import.meta.url), [which, JSON.stringify(given)], { env })
   scope.after(async () => void child.kill('SIGKILL'))
   const [url] = await Promise.race([
     once(child, 'message'),
@@ -115,27 +143,17 @@ async function startServer(scope: Scope, which: 'ours' | 'bare', env: NodeJS.Pro
   return url as string
 }
 
-/** What ours answers is what the bare one has in its table. */
-async function recordAnswers(db: Db, url: string, cases: readonly Case[]): Promise<void> {
-  await db.schema
-    .createTable('bench_answer')
-    .addColumn('url', 'text')
-    .addColumn('position', 'integer')
-    .addColumn('body', 'text')
-    .addPrimaryKeyConstraint('bench_answer_pkey', ['url', 'position'])
-    .execute()
-  const table = db.withTables<{ bench_answer: { url: string; position: number; body: string } }>()
-  for (const { paths, key, rows } of cases) {
+/** Else the two would not have done the same work. */
+async function compareAnswers(ours: string, bare: string, cases: readonly Case[]): Promise<void> {
+  for (const { paths, key } of cases) {
     for (const path of paths) {
-      const response = await fetch(url + path, { headers: { authorization: `Bearer ${key}` } })
-      const text = await response.text()
-      if (response.status !== 200) throw new Error(`${path} answered ${response.status}: ${text}`)
-      const size = Math.ceil(text.length / rows)
-      const pieces = Array.from({ length: rows }, (_, i) => text.slice(i * size, (i + 1) * size))
-      await table
-        .insertInto('bench_answer')
-        .values(pieces.map((body, position) => ({ url: path, position, body })))
-        .execute()
+      const answers = [ours, bare].map(async (url) => {
+        const response = await fetch(url + path, { headers: { authorization: `Bearer ${key}` } })
+        const text = await response.text()
+        if (response.status !== 200) throw new Error(`${url}${path} answered ${response.status}: ${text}`)
+        return text
+      })
+      assert.equal(await answers[0], await answers[1], path)
     }
   }
 }
