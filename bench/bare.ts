@@ -15,7 +15,8 @@ export interface BareOptions {
   listedAccount: string
 }
 
-const POOL = 20 // as the API's own
+const POOL = 20 // as the API's own; so is the next line
+const PLANNER = '-c jit=off -c random_page_cost=1.1'
 
 const NATIVE = `
   SELECT i.id, i.uuid, i.number, i.account_id, i.name, i.hostname, i.state, i.state_reason, i.suspended_reason,
@@ -44,7 +45,7 @@ const WAYSCLOUD = `
 
 /** Returns its address. */
 export async function serveBare({ databaseUrl, nativeAccount, nativeTotal, listedAccount }: BareOptions) {
-  const pool = new pg.Pool({ connectionString: databaseUrl, max: POOL })
+  const pool = new pg.Pool({ connectionString: databaseUrl, max: POOL, options: PLANNER })
   const rowsOf = async (name: string, text: string, values: unknown[]) =>
     (await pool.query({ name, text, values })).rows
   const app = Fastify()

@@ -59,17 +59,18 @@ export async function list(
 /** By text id, UUID, number, or a name that is the caller's only one. */
 export async function get(ctx: Ctx, ref: string): Promise<Instance> {
   allow(ctx, 'instances:read')
-  return instances.get(ctx.db, await resolve(ctx, ref))
+  return find(ctx, ref)
 }
 
-async function resolve(ctx: Ctx, ref: string): Promise<InstanceId> {
-  const ids = await instances.findIds(ctx.db, ref, { accountId: visibleAccount(ctx) })
-  if (ids.length > 1) {
-    throw new CloudError('conflict', `${JSON.stringify(ref)} is the name of ${ids.length} instances: ${ids.join(', ')}`)
+async function find(ctx: Ctx, ref: string): Promise<Instance> {
+  const found = await instances.find(ctx.db, ref, { accountId: visibleAccount(ctx) })
+  if (found.length > 1) {
+    const ids = found.map(({ id }) => id).join(', ')
+    throw new CloudError('conflict', `${JSON.stringify(ref)} is the name of ${found.length} instances: ${ids}`)
   }
-  const [id] = ids
-  if (!id) throw notFound('instance', ref)
-  return id
+  const [instance] = found
+  if (!instance) throw notFound('instance', ref)
+  return instance
 }
 
 export interface CreateInput {
@@ -208,7 +209,7 @@ async function power(
   wish: PowerChange,
 ): Promise<{ instance: Instance; operation: Operation | null }> {
   allow(ctx, 'instances:write')
-  const id = await resolve(ctx, ref)
+  const { id } = await find(ctx, ref)
   return atomically(ctx.db, async (tx) => {
     const row = await instances.lock(tx, id)
     if (row.delete_requested_at) throw notFound('instance', ref)
@@ -239,7 +240,7 @@ async function power(
  */
 export async function remove(ctx: Ctx, ref: string, { purge = false } = {}): Promise<Accepted> {
   allow(ctx, 'instances:write')
-  const id = await resolve(ctx, ref)
+  const { id } = await find(ctx, ref)
   return atomically(ctx.db, async (tx) => {
     const row = await instances.lock(tx, id)
     if (row.delete_requested_at) throw notFound('instance', ref)
@@ -254,7 +255,7 @@ export async function remove(ctx: Ctx, ref: string, { purge = false } = {}): Pro
 
 export async function rename(ctx: Ctx, ref: string, { name }: { name: string }): Promise<Instance> {
   allow(ctx, 'instances:write')
-  const id = await resolve(ctx, ref)
+  const { id } = await find(ctx, ref)
   return atomically(ctx.db, async (tx) => {
     const row = await instances.lock(tx, id)
     if (row.delete_requested_at) throw notFound('instance', ref)

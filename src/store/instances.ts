@@ -1,4 +1,4 @@
-import { type SelectQueryBuilder, sql } from 'kysely'
+import { type RawBuilder, type Selectable, sql } from 'kysely'
 import { notFound } from '../model/errors.ts'
 import { type AccountId, type HostId, type InstanceId, isUuid } from '../model/ids.ts'
 import type { InstanceState, Power } from '../model/instance.ts'
@@ -19,9 +19,7 @@ export interface Instance {
   hostname: string
   state: InstanceState
   stateReason: string | null
-  stateChangedAt: Date
   suspendedReason: string | null
-  desiredPower: Power
   plan: {
     id: string
     number: number
@@ -33,7 +31,7 @@ export interface Instance {
     priceMonthlyMinor: number
     currency: string
   }
-  image: { id: string; number: number; name: string; family: string; version: string; isWindows: boolean }
+  image: { id: string; number: number; name: string; family: string; version: string }
   vcpus: number
   memoryMib: number
   diskGib: number
@@ -49,84 +47,101 @@ export interface Instance {
   updatedAt: Date
 }
 
-const address = (family: 4 | 6) =>
-  sql<
-    string | null
-  >`(SELECT host(address) FROM ip_address WHERE instance_id = instance.id AND family = ${sql.lit(family)} LIMIT 1)`
+const ADDRESS = (family: 4 | 6) =>
+  `(SELECT host(address) FROM ip_address WHERE instance_id = instance.id AND family = ${family} LIMIT 1)`
 
-function selectInstance(db: Db) {
-  return db
-    .selectFrom('instance')
-    .innerJoin('plan', 'plan.id', 'instance.plan_id')
-    .innerJoin('image', 'image.id', 'instance.image_id')
-    .select([
-      'instance.id',
-      'instance.uuid',
-      'instance.number',
-      'instance.account_id as accountId',
-      'instance.region_id as regionId',
-      'instance.host_id as hostId',
-      'instance.name',
-      'instance.hostname',
-      'instance.state',
-      'instance.state_reason as stateReason',
-      'instance.state_changed_at as stateChangedAt',
-      'instance.suspended_reason as suspendedReason',
-      'instance.desired_power as desiredPower',
-      'instance.vcpus',
-      'instance.memory_mib as memoryMib',
-      'instance.disk_gib as diskGib',
-      'instance.mac',
-      'instance.ssh_port as sshPort',
-      'instance.created_at as createdAt',
-      'instance.provisioned_at as provisionedAt',
-      'instance.started_at as startedAt',
-      'instance.updated_at as updatedAt',
-      'plan.id as planId',
-      'plan.number as planNumber',
-      'plan.name as planName',
-      'plan.vcpus as planVcpus',
-      'plan.memory_mib as planMemoryMib',
-      'plan.disk_gib as planDiskGib',
-      'plan.traffic_tb as trafficTb',
-      'plan.price_monthly_minor as priceMonthlyMinor',
-      'plan.currency',
-      'image.id as imageId',
-      'image.number as imageNumber',
-      'image.name as imageName',
-      'image.family',
-      'image.version',
-      'image.is_windows as isWindows',
-      address(4).as('ipv4'),
-      address(6).as('ipv6'),
-    ])
-}
-type InstanceQuery = ReturnType<typeof selectInstance>
-type InstanceRow =
-  InstanceQuery extends SelectQueryBuilder<Schema, never, infer Row>
-    ? Row
-    : Awaited<ReturnType<InstanceQuery['executeTakeFirstOrThrow']>>
+/** As text rather than built: this is what every read runs, and building it would cost more than PostgreSQL needs. */
+const SELECT = sql.raw(`
+  SELECT instance.id, instance.uuid, instance.number, instance.account_id, instance.region_id, instance.host_id,
+    instance.name, instance.hostname, instance.state, instance.state_reason, instance.suspended_reason, instance.vcpus, instance.memory_mib, instance.disk_gib,
+    instance.mac, instance.ssh_port, instance.created_at, instance.provisioned_at, instance.started_at,
+    instance.updated_at, plan.id AS plan_id, plan.number AS plan_number, plan.name AS plan_name,
+    plan.vcpus AS plan_vcpus, plan.memory_mib AS plan_memory_mib, plan.disk_gib AS plan_disk_gib, plan.traffic_tb,
+    plan.price_monthly_minor, plan.currency, image.id AS image_id, image.number AS image_number,
+    image.name AS image_name, image.family, image.version,
+    ${ADDRESS(4)} AS ipv4, ${ADDRESS(6)} AS ipv6
+  FROM instance JOIN plan ON plan.id = instance.plan_id JOIN image ON image.id = instance.image_id`)
 
-function asInstance(row: InstanceRow): Instance {
-  const { planId, planNumber, planName, planVcpus, planMemoryMib, planDiskGib, ...withoutPlanSize } = row
-  const { trafficTb, priceMonthlyMinor, currency, ...withoutPlan } = withoutPlanSize
-  const { imageId, imageNumber, imageName, family, version, isWindows, ...rest } = withoutPlan
-  return {
-    ...rest,
-    plan: {
-      id: planId,
-      number: planNumber,
-      name: planName,
-      vcpus: planVcpus,
-      memoryMib: planMemoryMib,
-      diskGib: planDiskGib,
-      trafficTb,
-      priceMonthlyMinor,
-      currency,
-    },
-    image: { id: imageId, number: imageNumber, name: imageName, family, version, isWindows },
+type Row = Pick<
+  Selectable<Schema['instance']>,
+  | 'id'
+  | 'uuid'
+  | 'number'
+  | 'account_id'
+  | 'region_id'
+  | 'host_id'
+  | 'plan_id'
+  | 'image_id'
+  | 'name'
+  | 'hostname'
+  | 'state'
+  | 'state_reason'
+  | 'suspended_reason'
+  | 'vcpus'
+  | 'memory_mib'
+  | 'disk_gib'
+  | 'mac'
+  | 'ssh_port'
+  | 'created_at'
+  | 'provisioned_at'
+  | 'started_at'
+  | 'updated_at'
+> &
+  Pick<Schema['plan'], 'traffic_tb' | 'price_monthly_minor' | 'currency'> &
+  Pick<Schema['image'], 'family' | 'version'> & {
+    plan_number: number
+    plan_name: string
+    plan_vcpus: number
+    plan_memory_mib: number
+    plan_disk_gib: number
+    image_number: number
+    image_name: string
+    ipv4: string | null
+    ipv6: string | null
   }
-}
+
+const asInstance = (row: Row): Instance => ({
+  id: row.id,
+  uuid: row.uuid,
+  number: row.number,
+  accountId: row.account_id,
+  regionId: row.region_id,
+  hostId: row.host_id,
+  name: row.name,
+  hostname: row.hostname,
+  state: row.state,
+  stateReason: row.state_reason,
+  suspendedReason: row.suspended_reason,
+  plan: {
+    id: row.plan_id,
+    number: row.plan_number,
+    name: row.plan_name,
+    vcpus: row.plan_vcpus,
+    memoryMib: row.plan_memory_mib,
+    diskGib: row.plan_disk_gib,
+    trafficTb: row.traffic_tb,
+    priceMonthlyMinor: row.price_monthly_minor,
+    currency: row.currency,
+  },
+  image: {
+    id: row.image_id,
+    number: row.image_number,
+    name: row.image_name,
+    family: row.family,
+    version: row.version,
+  },
+  vcpus: row.vcpus,
+  memoryMib: row.memory_mib,
+  diskGib: row.disk_gib,
+  mac: row.mac,
+  ipv4: row.ipv4,
+  ipv6: row.ipv6,
+  sshPort: row.ssh_port,
+  createdAt: row.created_at,
+  provisionedAt: row.provisioned_at,
+  startedAt: row.started_at,
+  updatedAt: row.updated_at,
+})
 
 export interface InstanceFilter {
   accountId: AccountId | null
@@ -139,32 +154,48 @@ export interface InstanceFilter {
 
 /** What is not deleted, oldest first. */
 export async function list(db: Db, filter: InstanceFilter): Promise<{ items: Instance[]; total: number }> {
-  const narrow = <O>(query: SelectQueryBuilder<Schema, 'instance', O>) =>
-    query
-      .where('instance.delete_requested_at', 'is', null)
-      .$if(filter.accountId !== null, (q) => q.where('instance.account_id', '=', filter.accountId as AccountId))
-      .$if(filter.states !== undefined, (q) => q.where('instance.state', 'in', filter.states as InstanceState[]))
-      .$if(filter.regionId !== undefined, (q) => q.where('instance.region_id', '=', filter.regionId as string))
-      .$if(filter.name !== undefined, (q) => q.where('instance.name', '=', filter.name as string))
-  const page = narrow(db.selectFrom('instance'))
-    .select('instance.id')
-    .orderBy('instance.number')
-    .$if(filter.limit !== undefined, (q) => q.limit(filter.limit as number))
-    .$if(filter.offset !== undefined, (q) => q.offset(filter.offset as number))
-  const rows = await selectInstance(db).where('instance.id', 'in', page).orderBy('instance.number').execute()
-  const isWhole = !filter.offset && (filter.limit === undefined || rows.length < filter.limit)
-  if (isWhole) return { items: rows.map(asInstance), total: rows.length }
-  const { total } = await narrow(db.selectFrom('instance'))
-    .select((eb) => eb.fn.countAll<number>().as('total'))
-    .executeTakeFirstOrThrow()
-  return { items: rows.map(asInstance), total }
+  const { accountId, states, regionId, name, limit, offset = 0 } = filter
+  const wanted = sql.join(
+    [
+      visibleTo(accountId),
+      ...(states === undefined ? [] : [sql`instance.state = ANY(${states})`]),
+      ...(regionId === undefined ? [] : [sql`instance.region_id = ${regionId}`]),
+      ...(name === undefined ? [] : [sql`instance.name = ${name}`]),
+    ],
+    sql` AND `,
+  )
+  const { rows } = await sql<Row>`
+    ${SELECT} WHERE ${wanted} ORDER BY instance.number LIMIT ${limit ?? null} OFFSET ${offset}`.execute(db)
+  const items = rows.map(asInstance)
+  const isLastPage = limit === undefined || items.length < limit
+  if (isLastPage && (items.length > 0 || offset === 0)) return { items, total: offset + items.length }
+  const isNarrowed = states !== undefined || regionId !== undefined || name !== undefined
+  return { items, total: isNarrowed ? await count(db, wanted) : await countAll(db, accountId) }
 }
+
+async function count(db: Db, wanted: RawBuilder<unknown>): Promise<number> {
+  const { rows } = await sql<{ total: number }>`SELECT count(*) AS total FROM instance WHERE ${wanted}`.execute(db)
+  return rows[0]!.total
+}
+
+/** Without looking at the instances; see migrations/0002-instance-count.ts. */
+async function countAll(db: Db, accountId: AccountId | null): Promise<number> {
+  const { rows } = await sql<{ total: number }>`
+    SELECT coalesce(sum(instances), 0)::bigint AS total FROM instance_count
+    WHERE ${accountId === null ? sql`true` : sql`account_id = ${accountId}`}`.execute(db)
+  return rows[0]!.total
+}
+
+const visibleTo = (accountId: AccountId | null) =>
+  accountId === null
+    ? sql`instance.delete_requested_at IS NULL`
+    : sql`instance.delete_requested_at IS NULL AND instance.account_id = ${accountId}`
 
 /** One instance by its own id, deleted or not. For strands; callers go through `find`. */
 export async function get(db: Db, id: InstanceId): Promise<Instance> {
-  const row = await selectInstance(db).where('instance.id', '=', id).executeTakeFirst()
-  if (!row) throw notFound('instance', id)
-  return asInstance(row)
+  const { rows } = await sql<Row>`${SELECT} WHERE instance.id = ${id}`.execute(db)
+  if (!rows[0]) throw notFound('instance', id)
+  return asInstance(rows[0])
 }
 
 export interface Visibility {
@@ -172,31 +203,27 @@ export interface Visibility {
 }
 
 /**
- * The ids that a caller's word may mean: a text id, a UUID or a number names one; a name or host name may name several.
- * What is deleted or of another account is not there.
+ * What a caller's word may mean: a text id, a UUID or a number names one instance; a name or host name may name several
+ * (ten at most are returned). What is deleted or of another account is not there.
  */
-export async function findIds(db: Db, ref: string, { accountId }: Visibility): Promise<InstanceId[]> {
+export async function find(db: Db, ref: string, { accountId }: Visibility): Promise<Instance[]> {
   if (ref.length === 0 || ref.length > 255 || ref.includes('\0')) return []
-  const visible = db
-    .selectFrom('instance')
-    .select('id')
-    .where('delete_requested_at', 'is', null)
-    .$if(accountId !== null, (query) => query.where('account_id', '=', accountId as AccountId))
-    .limit(10)
-  const exact = isUuid(ref)
-    ? visible.where('uuid', '=', ref.toLowerCase())
-    : /^inst_[0-9a-z]{26}$/.test(ref)
-      ? visible.where('id', '=', ref as InstanceId)
-      : /^[1-9]\d{0,14}$/.test(ref)
-        ? visible.where('number', '=', Number(ref))
-        : null
-  const found = exact ? await exact.execute() : []
-  if (found.length > 0) return found.map(({ id }) => id)
-  const named = await visible
-    .where((eb) => eb.or([eb('name', '=', ref), eb('hostname', '=', ref)]))
-    .orderBy('number')
-    .execute()
-  return named.map(({ id }) => id)
+  const visible = visibleTo(accountId)
+  for (const meaning of meaningsOf(ref)) {
+    const { rows } = await sql<Row>`
+      ${SELECT} WHERE ${meaning} AND ${visible} ORDER BY instance.number LIMIT 10`.execute(db)
+    if (rows.length > 0) return rows.map(asInstance)
+  }
+  return []
+}
+
+/** Names last: an id is never mistaken for the name of another. */
+function meaningsOf(ref: string): RawBuilder<unknown>[] {
+  const named = sql`(instance.name = ${ref} OR instance.hostname = ${ref})`
+  if (isUuid(ref)) return [sql`instance.uuid = ${ref.toLowerCase()}`, named]
+  if (/^inst_[0-9a-z]{26}$/.test(ref)) return [sql`instance.id = ${ref}`, named]
+  if (/^[1-9]\d{0,14}$/.test(ref)) return [sql`instance.number = ${Number(ref)}`, named]
+  return [named]
 }
 
 /** Locks the row for the rest of the transaction; every change of an instance begins here. */
@@ -347,7 +374,7 @@ export async function spec(db: Db, id: InstanceId): Promise<InstanceSpec> {
   const row = await db
     .selectFrom('instance')
     .selectAll()
-    .select([address(4).as('ipv4'), address(6).as('ipv6')])
+    .select([sql.raw<string | null>(ADDRESS(4)).as('ipv4'), sql.raw<string | null>(ADDRESS(6)).as('ipv6')])
     .where('id', '=', id)
     .executeTakeFirst()
   if (!row) throw notFound('instance', id)

@@ -6,13 +6,14 @@ import { sql } from 'kysely'
 import { CloudError } from '../model/errors.ts'
 import { type Db, execute } from './db.ts'
 import * as core from './migrations/0001-core.ts'
+import * as instanceCount from './migrations/0002-instance-count.ts'
 
 interface Migration {
   name: string
   sql: string
 }
 /** In the order they run. A migration that was released is never edited: add the next one. */
-export const MIGRATIONS: readonly Migration[] = [core]
+export const MIGRATIONS: readonly Migration[] = [core, instanceCount]
 
 const LOCK = 0x4861766e // "Havn"
 

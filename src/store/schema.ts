@@ -137,6 +137,7 @@ export interface Schema {
     started_at: Timestamp | null
     updated_at: TimestampByDefault
   }
+  instance_count: { account_id: AccountId; instances: number }
   instance_stats: {
     instance_id: InstanceId
     measured_at: Timestamp

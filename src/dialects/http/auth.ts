@@ -2,7 +2,7 @@
  * Who calls. Each dialect says where its clients put the key; here the texts are read and turned into a principal by one
  * look-up. A principal is remembered for two seconds at most, and not at all unless somebody tells us when keys change.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { AccountId, ApiKeyId } from '../../model/ids.ts'
 import type { Scope } from '../../model/scopes.ts'
@@ -79,7 +79,7 @@ export function createAuthenticator({ access, onKeyChange, onError }: AuthOption
   async function find(text: string): Promise<Principal | null> {
     if (text.length > KEY_LENGTH_MAX || text.includes('\0')) return null
     if (!onKeyChange) return access.authenticate(text)
-    const digest = createHash('sha256').update(text).digest('base64')
+    const digest = hash('sha256', text, 'base64')
     const hit = known.get(digest)
     if (hit && hit.until > performance.now()) return hit.principal
     const before = changes

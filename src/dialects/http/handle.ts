@@ -5,7 +5,7 @@ import { CloudError, type FieldIssue, notFound } from '../../model/errors.ts'
 import type { Caller, Ctx } from '../../services/ctx.ts'
 import { change, idempotencyKey, requestDigest, type StoredAnswer } from './change.ts'
 import { issuesOf, malformed } from './errors.ts'
-import { Answer, type Input, JSON_TYPE, MUTATING, type Route } from './route.ts'
+import { Answer, type Input, JSON_TYPE, JsonText, MUTATING, type Route } from './route.ts'
 import { type ApiContext, auditEntry, type RoomContext } from './server.ts'
 
 /** Longer than every id and name there is; such a thing does not exist. */
@@ -123,8 +123,12 @@ function serialize(route: Route, result: unknown): StoredAnswer {
   const { body, type, headers } = result instanceof Answer ? result : new Answer(result)
   const status = statusOf(route, result)
   if (body === undefined) return { status, headers, body: null }
-  const text = typeof body === 'string' && type !== JSON_TYPE ? body : JSON.stringify(body)
-  return { status, headers: { ...headers, 'content-type': type }, body: text }
+  return { status, headers: { ...headers, 'content-type': type }, body: textOf(body, type) }
+}
+
+function textOf(body: unknown, type: string): string {
+  if (body instanceof JsonText) return body.text
+  return typeof body === 'string' && type !== JSON_TYPE ? body : JSON.stringify(body)
 }
 
 function send(reply: FastifyReply, { checksAnswers }: ApiContext, route: Route, result: unknown): FastifyReply {

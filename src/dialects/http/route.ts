@@ -49,6 +49,13 @@ export class Answer {
     this.headers = headers
   }
 }
+/** JSON that is text already, as the body of an `Answer` that says the same large thing twice. */
+export class JsonText {
+  readonly text: string
+  constructor(text: string) {
+    this.text = text
+  }
+}
 export const JSON_TYPE = 'application/json; charset=utf-8'
 
 export interface RouteDefinition<P, Q, B, A> {

@@ -55,7 +55,7 @@ const POWER: Record<InstanceState, 'on' | 'off'> = {
 }
 
 const Time = z.string().describe('`YYYY-MM-DDTHH:MM:SSZ`')
-const time = (date: Date): string => date.toISOString().replace(/\.\d+Z$/, 'Z')
+const time = (date: Date): string => `${date.toISOString().slice(0, 19)}Z`
 
 const PlanFields = {
   plan_code: z.string(),

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { isUuid } from '../../model/ids.ts'
 import { isHostname } from '../../model/instance.ts'
 import * as instances from '../../services/instances.ts'
-import { route } from '../http/route.ts'
+import { Answer, JsonText, route } from '../http/route.ts'
 import {
   CreatedVps,
   PowerAnswer,
@@ -42,8 +42,8 @@ export const listVps = route({
       ...(status !== undefined && { states: statesOf(words, status) }),
       ...(region !== undefined && { region }),
     })
-    const presented = items.map((instance) => presentVps(instance, words))
-    return { instances: presented, vps_instances: presented, total }
+    const presented = JSON.stringify(items.map((instance) => presentVps(instance, words)))
+    return new Answer(new JsonText(`{"instances":${presented},"vps_instances":${presented},"total":${total}}`))
   },
 })
 
