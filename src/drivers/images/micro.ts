@@ -33,7 +33,7 @@ const MATERIAL = [
 const PROGRAMS = ['dropbear', 'dropbearkey', 'qemu-ga', 'resize2fs', 'e2fsck']
 const INITRD_MODULES = ['virtio_pci', 'virtio_blk']
 const GUEST_MODULES = [
-  ...['virtio_net', 'virtio_balloon', 'virtio_rng', 'virtio_console', 'button', 'evdev'],
+  ...['virtio_net', 'virtio_balloon', 'virtio_rng', 'virtio_console', 'button', 'evdev', 'pvpanic_mmio'],
   ...['vfat', 'nls_cp437', 'nls_ascii', 'nls_utf8', 'isofs', 'af_packet', 'virtio_scsi', 'sd_mod', 'sr_mod'],
 ]
 const DISK_MIB = 512 // sparse; the guest grows to whatever disk it finds itself on

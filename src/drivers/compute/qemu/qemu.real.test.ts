@@ -22,7 +22,6 @@ import type { ComputeDriver, InstanceSpec } from '../compute.ts'
 import { type ContractHost, computeContract } from '../contract.ts'
 import { SOCKETS } from './args.ts'
 import { ensureDisk } from './disk.ts'
-import type { QemuDriver } from './driver.ts'
 import { connectQmp } from './qmp.ts'
 import { filesOf, type InstanceRecord } from './record.ts'
 
@@ -83,7 +82,7 @@ computeContract(
 
 describe('a machine that a killed control plane left', () => {
   let machines: Machines
-  let driver: QemuDriver
+  let driver: ComputeDriver
   let spec: InstanceSpec
   let pid: number
 
@@ -217,6 +216,45 @@ describe('a machine that a killed control plane left', () => {
     qmp.close()
     assert.deepEqual(await driver.observe(spec.id), { power: 'running', startedAt })
     assert.deepEqual(await pidsOf(driver, spec.id), [pid])
+  })
+
+  test('keeps the network it needs', async () => {
+    await assert.rejects(driver.removeHostParts(), { code: 'conflict' })
+  })
+
+  test('has crashed when its kernel panics, and is started anew', async () => {
+    const changed = new Set<InstanceId>()
+    driver.onChange((id) => changed.add(id))
+    assert.equal(await driver.waitForSsh(spec, 120_000, signal), true)
+    await machines.ssh(spec, '(sleep 1; echo c > /proc/sysrq-trigger) >/dev/null 2>&1 </dev/null &')
+    const seen = await waitFor(
+      async () => {
+        const observation = await driver.observe(spec.id)
+        return observation.power === 'crashed' && observation
+      },
+      { timeoutMs: 60_000 },
+    )
+    assert.equal(seen?.detail, 'guest-panicked')
+    assert.ok(changed.has(spec.id))
+    await driver.ensureRunning(spec, signal)
+    assert.equal((await driver.observe(spec.id)).power, 'running')
+    const [next] = await pidsOf(driver, spec.id)
+    assert.ok(next && next !== pid)
+  })
+
+  test('leaves nothing on the host once it is gone and the host parts are removed', async () => {
+    await driver.ensureRunning(spec, signal)
+    process.kill((await pidsOf(driver, spec.id))[0]!, 'SIGKILL')
+    assert.ok(await waitFor(async () => (await driver.observe(spec.id)).power === 'crashed', { timeoutMs: 10_000 }))
+    await driver.removeHostParts()
+    const kinds = new Set((await driver.resources()).map(({ kind }) => kind))
+    assert.deepEqual(
+      [...kinds].filter((kind) => ['process', 'interface', 'rule', 'cgroup'].includes(kind)),
+      [],
+    )
+    await driver.open()
+    await driver.ensureAbsent(spec.id, signal)
+    assert.deepEqual(await driver.resources(), [])
   })
 })
 
