@@ -42,7 +42,8 @@ export async function settle(context: Context): Promise<Outcome<'boot' | 'shutdo
     case 'stopped':
     case 'failed': {
       const seen = await tools.compute.observe(instanceId)
-      return seen.power === 'running' || seen.power === 'off' ? goto('halt') : rest()
+      // A machine that crashed too often is cleared away as well: a panicked one still holds its memory.
+      return seen.power === 'stopped' || seen.power === 'absent' ? rest() : goto('halt')
     }
     default:
       return rest()
