@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process'
 import { chmod, readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { QemuDriver } from '../src/drivers/compute/qemu/driver.ts'
+import type { ComputeDriver } from '../src/drivers/compute/compute.ts'
 import { startApi } from '../src/main/api.ts'
 import { bootstrap } from '../src/main/bootstrap.ts'
 import { readConfig } from '../src/main/config.ts'
@@ -59,13 +59,17 @@ await bench(async (scope) => {
 })
 
 /** Returns what creates one instance over HTTP, waits until it runs, and deletes it. */
-async function startControlPlane(scope: Scope, machines: Machines, driver: QemuDriver): Promise<() => Promise<Times>> {
+async function startControlPlane(
+  scope: Scope,
+  machines: Machines,
+  driver: ComputeDriver,
+): Promise<() => Promise<Times>> {
   const { url: databaseUrl } = await emptyDatabase(scope)
   const config = readConfig({ HAVN_HOME: machines.paths.home, HAVN_COMPUTE: 'qemu', HAVN_LISTEN: '127.0.0.1:0' })
   await ensureInstallationKeys(machines.paths)
   await chmod(machines.paths.home, 0o711)
   const seen = { powered: 0, banner: 0 }
-  const compute: QemuDriver = {
+  const compute: ComputeDriver = {
     ...driver,
     async ensureRunning(...args) {
       await driver.ensureRunning(...args)
@@ -111,7 +115,7 @@ async function startControlPlane(scope: Scope, machines: Machines, driver: QemuD
   }
 }
 
-async function bootBare(machines: Machines, driver: QemuDriver): Promise<number> {
+async function bootBare(machines: Machines, driver: ComputeDriver): Promise<number> {
   const spec = machines.spec()
   await driver.ensureDisk(spec, signal)
   await driver.ensureRunning(spec, signal)

@@ -6,7 +6,8 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { createQemuDriver, type QemuDriver, type QemuOptions } from '../src/drivers/compute/qemu/driver.ts'
+import type { ComputeDriver } from '../src/drivers/compute/compute.ts'
+import { createQemuDriver, type QemuOptions } from '../src/drivers/compute/qemu/driver.ts'
 import { type Paths, pathsOf } from '../src/lib/paths.ts'
 import { newIdentity } from '../src/model/ids.ts'
 import type { InstanceSpec } from '../src/model/instance-spec.ts'
@@ -17,7 +18,7 @@ export interface Machines {
   options: QemuOptions
   isRouted: boolean
   /** Opens one more driver on the same home. */
-  create(): QemuDriver
+  create(): ComputeDriver
   spec(overrides?: Partial<InstanceSpec>): InstanceSpec
   /** Runs a command in the guest as root; rejects when it fails. */
   ssh(spec: InstanceSpec, command: string, host?: string): Promise<string>

@@ -45,7 +45,7 @@ export async function buildContext(
   return { config, paths, databaseUrl: url, db, compute, tasks, images, settings, close: () => db.destroy() }
 }
 
-function createCompute(config: Config, paths: Paths): ComputeDriver {
+export function createCompute(config: Config, paths: Paths): ComputeDriver {
   switch (config.compute) {
     case 'qemu':
       return createQemuDriver({ paths, prefix: config.prefix, accel: config.accel })

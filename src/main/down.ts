@@ -1,10 +1,12 @@
 /** `down`: stops the control plane and leaves the instances running; `--instances` stops those before. */
 import { createClient, findAccess } from '../cli/client.ts'
 import { waitForOperation } from '../cli/wait.ts'
-import { pathsOf } from '../lib/paths.ts'
+import { type Paths, pathsOf } from '../lib/paths.ts'
 import { isAlive, signalProcess } from '../lib/process-identity.ts'
 import { waitFor } from '../lib/wait.ts'
-import { readConfig } from './config.ts'
+import { CloudError } from '../model/errors.ts'
+import { type Config, readConfig } from './config.ts'
+import { createCompute } from './context.ts'
 import { endTasks } from './end-tasks.ts'
 import { findHolder } from './home-lock.ts'
 import { endStrays, livingProcesses } from './process-table.ts'
@@ -13,7 +15,8 @@ const STOP_MS = 40_000
 const INSTANCE_STOP_MS = 5 * 60_000
 
 export async function down({ instances }: { instances: boolean }, say: (line: string) => void): Promise<void> {
-  const paths = pathsOf(readConfig(process.env).home)
+  const config = readConfig(process.env)
+  const paths = pathsOf(config.home)
   if (instances) await stopInstances(paths.credentials, say)
   const holder = findHolder(paths)
   if (holder) {
@@ -33,7 +36,11 @@ export async function down({ instances }: { instances: boolean }, say: (line: st
     signalProcess(postgres, 'SIGINT')
     if (!(await waitFor(() => !isAlive(postgres), { timeoutMs: 10_000 }))) signalProcess(postgres, 'SIGQUIT')
   }
-  say(holder || left.length > 0 ? 'the control plane has stopped; instances are as they were' : 'nothing ran')
+  const isClear = instances && (await removeHostParts(config, paths, say))
+  const end = isClear
+    ? 'the control plane and its instances have stopped'
+    : 'the control plane has stopped; instances are as they were'
+  say(holder || left.length > 0 ? end : 'nothing ran')
 }
 
 /** Every account's, through the API, so that they stay stopped at the next `up`. */
@@ -46,4 +53,16 @@ async function stopInstances(credentialsFile: string, say: (line: string) => voi
     say(`stopped ${name}`)
   })
   await Promise.all(stops)
+}
+
+/** After the worker's end, which would make them again. False when an instance still needs them. */
+async function removeHostParts(config: Config, paths: Paths, say: (line: string) => void): Promise<boolean> {
+  try {
+    await createCompute(config, paths).removeHostParts()
+    return true
+  } catch (error) {
+    if (!(error instanceof CloudError)) throw error
+    say(`the network of the instances stays: ${error.message}`)
+    return false
+  }
 }

@@ -88,6 +88,11 @@ export interface ComputeDriver {
   readLog(id: InstanceId, maxBytes: number): Promise<Buffer>
   /** Everything it holds outside the database. */
   resources(): Promise<HostResource[]>
+  /**
+   * Takes away what serves all instances and outlives `close` (network table, control groups …); `open` makes it again.
+   * Throws `conflict` while an instance needs it. Also before `open`.
+   */
+  removeHostParts(): Promise<void>
   /** Called when an instance changed by itself (guest power-off, crash). A hint: `list` has the truth. */
   onChange(listener: (id: InstanceId) => void): void
 }

@@ -240,6 +240,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
 
     resources: () => verb('resources', null, null, () => [...machines.values()].flatMap(resourcesOf)),
 
+    async removeHostParts() {}, // there are none
     onChange: (listener) => void listeners.push(listener),
 
     fault: faults.add,

@@ -126,8 +126,9 @@ export async function listGroups(cgroups: Cgroups, prefix: string): Promise<Set<
   return ids
 }
 
-/** The parents; only when no instance has a group any more. */
+/** All groups and their parents, when no process is in any. */
 export async function closeCgroups(cgroups: Cgroups, prefix: string): Promise<void> {
+  for (const id of await listGroups(cgroups, prefix)) await removeGroups(cgroups, prefix, id)
   for (const parent of foldersOf(cgroups, prefix)) await rmdir(parent).catch(() => {})
 }
 

@@ -26,15 +26,9 @@ import { waitForSsh } from './wait-for-ssh.ts'
 
 export type { QemuOptions }
 
-/** Beyond the interface: what belongs to the host and not to one instance. */
-export interface QemuDriver extends ComputeDriver {
-  /** The network table, interfaces and empty control groups of this Havn; call it when no instance runs any more. */
-  removeHostParts(): Promise<void>
-}
-
 const LOG_CHECK_MS = 10_000
 
-export function createQemuDriver(options: QemuOptions): QemuDriver {
+export function createQemuDriver(options: QemuOptions): ComputeDriver {
   const context = createContext(options)
   const exclusively = createLocks()
   let logTimer: NodeJS.Timeout | null = null

@@ -1,6 +1,7 @@
 /** Getting ready on this host, taking over what still runs on it, and letting go again. */
 import { chmod, mkdir } from 'node:fs/promises'
 import type { Exclusively } from '../../../lib/locks.ts'
+import { CloudError } from '../../../model/errors.ts'
 import { chooseAccel } from './accel.ts'
 import { closeCgroups, openCgroups } from './cgroup.ts'
 import { cgroupsOf, filesFor, hostOf, type QemuContext } from './context.ts'
@@ -59,8 +60,11 @@ export async function boundLogs(context: QemuContext): Promise<void> {
   for (const id of context.monitors.ids()) await boundLog(filesFor(context, id).serial).catch(() => {})
 }
 
-/** The network table, interfaces and empty control groups of this Havn. */
+/** Also the interface and the control group of an instance that crashed and was not stopped since. */
 export async function removeHostParts(context: QemuContext): Promise<void> {
-  await removeNetwork(context.options.prefix)
-  await closeCgroups(await cgroupsOf(context), context.options.prefix)
+  const { prefix } = context.options
+  const running = (await findOurs(context)).size
+  if (running > 0) throw new CloudError('conflict', `the host's network is in use by ${running} running instances`)
+  await removeNetwork(prefix)
+  await closeCgroups(await cgroupsOf(context), prefix)
 }
