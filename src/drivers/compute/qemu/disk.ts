@@ -2,7 +2,7 @@
  * The root disk: a qcow2 overlay over a catalogue file that never changes. Its name carries the generation, so a rebuild
  * makes a new file and never writes over one. It appears under its name only when it is whole.
  */
-import { chmod, chown, readdir, rename, rm, stat } from 'node:fs/promises'
+import { chmod, chown, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
 import { CloudError } from '../../../model/errors.ts'
 import { CommandError, run } from './command.ts'
@@ -53,7 +53,7 @@ export async function ensureDisk(input: DiskInput): Promise<void> {
 
 /** Grows the stopped disk to `sizeGib`; never shrinks. */
 export async function growDisk(file: string, sizeGib: number, signal: AbortSignal): Promise<void> {
-  const { 'virtual-size': size } = await imageInfo(file, { signal })
+  const size = await virtualSize(file)
   if (size >= sizeGib * 2 ** 30) return
   try {
     await run('qemu-img', ['resize', '-q', '-f', 'qcow2', file, `${sizeGib}G`], { signal })
@@ -61,6 +61,19 @@ export async function growDisk(file: string, sizeGib: number, signal: AbortSigna
     throw explain(error, 'the disk could not be grown')
   }
 }
+
+/** Bytes 24 to 31 of the header, big endian (QEMU, docs/interop/qcow2.txt); a process less than `qemu-img info`. */
+async function virtualSize(file: string): Promise<bigint> {
+  const handle = await open(file, 'r')
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(32), 0, 32, 0)
+    if (bytesRead === 32 && buffer.readUInt32BE(0) === QCOW2_MAGIC) return buffer.readBigUInt64BE(24)
+  } finally {
+    await handle.close()
+  }
+  throw new CloudError('conflict', `${file} is no qcow2 disk any more; restore it, or rebuild the instance`)
+}
+const QCOW2_MAGIC = 0x514649fb // "QFI" and 0xfb
 
 /** Disks and seeds of generations before this one. */
 export async function removeOldGenerations(folder: string, generation: number): Promise<void> {
@@ -70,11 +83,26 @@ export async function removeOldGenerations(folder: string, generation: number): 
   }
 }
 
-/** Read as the user QEMU runs as: what that user cannot open, no instance can start from. */
-async function inspectBase({ base, owner, signal }: DiskInput): Promise<ImageInfo> {
-  if (!(await exists(base))) {
+/** Catalogue files that were found good, with what changes when somebody touches one; there are few of them. */
+const inspected = new Map<string, { state: string; info: ImageInfo }>()
+
+/** The file is looked at once, and again when it was touched meanwhile. */
+async function inspectBase(input: DiskInput): Promise<ImageInfo> {
+  const { base, owner } = input
+  const found = await stat(base).catch(() => null)
+  if (!found) {
     throw new CloudError('not_found', `the image file ${basename(base)} is missing; build or import the image again`)
   }
+  const state = [found.ino, found.size, found.mtimeMs, found.ctimeMs, owner?.uid].join()
+  const known = inspected.get(base)
+  if (known?.state === state) return known.info
+  const info = await readBase(input)
+  inspected.set(base, { state, info })
+  return info
+}
+
+/** Read as the user QEMU runs as: what that user cannot open, no instance can start from. */
+async function readBase({ base, owner, signal }: DiskInput): Promise<ImageInfo> {
   let info: ImageInfo
   try {
     info = await imageInfo(base, { signal, ...owner })

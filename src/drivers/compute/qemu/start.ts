@@ -1,4 +1,5 @@
 /** Makes an instance run: goes on with the process that is there, or brings up a new one with all it needs. */
+import { together } from '../../../lib/together.ts'
 import { CloudError } from '../../../model/errors.ts'
 import type { InstanceId } from '../../../model/ids.ts'
 import type { InstanceSpec } from '../compute.ts'
@@ -76,11 +77,13 @@ async function start(
     wanted: old.wanted,
     net: network.mode === 'routed' ? 'tap' : 'user',
   })
-  await growDisk(disk, spec.diskGib, signal)
-  await writeSeed(at.seed(spec.generation), seedInput(spec, record, nameservers), owner ?? undefined)
-  await ensureLog(at.serial, owner)
-  await makeRunFolder(at, owner)
-  if (record.net === 'tap') await connect(context, record, owner)
+  await together(
+    growDisk(disk, spec.diskGib, signal),
+    writeSeed(at.seed(spec.generation), seedInput(spec, record, nameservers), owner ?? undefined),
+    ensureLog(at.serial, owner),
+    makeRunFolder(at, owner),
+    record.net === 'tap' && connect(context, record, owner),
+  )
   signal.throwIfAborted()
   const args = qemuArgs({
     id: spec.id,

@@ -1,5 +1,6 @@
 /** Runs the texts of network.ts on this host, and finds out whether they can be run at all. */
 import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { together } from '../../../lib/together.ts'
 import { run } from './command.ts'
 import {
   elementsRemoval,
@@ -81,11 +82,10 @@ async function enableForwarding(ipv6: boolean): Promise<void> {
 
 /** A new tap for a process that is about to start; one that a dead process left is made anew. */
 export async function makeTap(prefix: string, spec: TapSpec, uid: number): Promise<void> {
-  await nft(elementsText(prefix, [spec]))
   await removeInterface(spec.tap)
-  await ipBatch(tapCreation(spec, uid))
+  // Nobody can send yet, so the rules need not be there first.
+  await together(nft(elementsText(prefix, [spec])), ipBatch(tapCreation(spec, uid) + tapConfiguration(spec)))
   await harden(spec)
-  await ipBatch(tapConfiguration(spec))
 }
 
 /** Rules and routes of instances that run already, in case somebody flushed them meanwhile. */
