@@ -12,7 +12,7 @@ export async function microImage(): Promise<string> {
   const folder = join(tmpdir(), `havn-test-images-${process.getuid!()}`)
   const cache = join(folder, 'packages')
   mkdirSync(cache, { recursive: true, mode: 0o755 })
-  const file = join(folder, `micro-${digestOfSources()}.qcow2`)
+  const file = join(folder, `micro-${DIGEST}.qcow2`)
   if (existsSync(file)) return file
   const work = mkdtempSync(join(folder, 'build-'))
   try {
@@ -32,3 +32,6 @@ function digestOfSources(): string {
   }
   return hash.digest('hex').slice(0, 16)
 }
+
+/** Of what this process has loaded, also when somebody edits it while the tests run. */
+const DIGEST = digestOfSources()
