@@ -1,10 +1,13 @@
-/** `down`: stops the control plane and leaves the instances running; `--instances` stops those before. */
+/**
+ * `down`: stops the control plane and leaves the instances running. `--instances` stops those before, and then nothing
+ * of this home is left on the host: no process, interface, table or control group.
+ */
 import { createClient, findAccess } from '../cli/client.ts'
+import { CliError } from '../cli/exit.ts'
 import { waitForOperation } from '../cli/wait.ts'
 import { type Paths, pathsOf } from '../lib/paths.ts'
 import { isAlive, signalProcess } from '../lib/process-identity.ts'
 import { waitFor } from '../lib/wait.ts'
-import { CloudError } from '../model/errors.ts'
 import { type Config, readConfig } from './config.ts'
 import { createCompute } from './context.ts'
 import { endTasks } from './end-tasks.ts'
@@ -36,33 +39,50 @@ export async function down({ instances }: { instances: boolean }, say: (line: st
     signalProcess(postgres, 'SIGINT')
     if (!(await waitFor(() => !isAlive(postgres), { timeoutMs: 10_000 }))) signalProcess(postgres, 'SIGQUIT')
   }
-  const isClear = instances && (await removeHostParts(config, paths, say))
-  const end = isClear
-    ? 'the control plane and its instances have stopped'
-    : 'the control plane has stopped; instances are as they were'
-  say(holder || left.length > 0 ? end : 'nothing ran')
+  if (instances) await clearHost(config, paths, say)
+  if (!holder && left.length === 0) return say('nothing ran')
+  say(`the control plane has stopped; ${instances ? 'no instance runs' : 'instances are as they were'}`)
 }
 
-/** Every account's, through the API, so that they stay stopped at the next `up`. */
+/**
+ * Every account's, through the API of this home, so that they stay stopped at the next `up`. Again until none runs: one
+ * that was starting may run by now, and one answer holds a thousand.
+ */
 async function stopInstances(credentialsFile: string, say: (line: string) => void): Promise<void> {
-  const client = createClient(findAccess(credentialsFile, process.env))
-  const { items } = await client.call('listInstances', { query: { all: 'true', limit: 1000, state: 'running' } })
-  const stops = items.map(async ({ id, name }) => {
-    const { operation } = await client.call('stopInstance', { id })
-    await waitForOperation(client, operation.id, { timeoutMs: INSTANCE_STOP_MS })
-    say(`stopped ${name}`)
-  })
-  await Promise.all(stops)
+  const client = createClient(findAccess(credentialsFile, {}))
+  for (;;) {
+    const { items } = await client.call('listInstances', { query: { all: 'true', limit: 1000, state: 'running' } })
+    if (items.length === 0) return
+    const stops = items.map(async ({ id, name }) => {
+      const accepted = await client.call('stopInstance', { id }).catch(unlessConflict)
+      if (!accepted) return
+      await waitForOperation(client, accepted.operation.id, { timeoutMs: INSTANCE_STOP_MS })
+      say(`stopped ${name}`)
+    })
+    await Promise.all(stops)
+  }
 }
 
-/** After the worker's end, which would make them again. False when an instance still needs them. */
-async function removeHostParts(config: Config, paths: Paths, say: (line: string) => void): Promise<boolean> {
+/** Its guest was just switching itself off, or somebody else was first. */
+function unlessConflict(error: unknown): null {
+  if (error instanceof CliError && error.exit === 'conflict') return null
+  throw error
+}
+
+/**
+ * After the worker's end, which would make it again. What was only starting, or stopping, loses its power here and goes
+ * on at the next `up`.
+ */
+async function clearHost(config: Config, paths: Paths, say: (line: string) => void): Promise<void> {
+  const compute = createCompute(config, paths)
+  const { signal } = new AbortController()
   try {
-    await createCompute(config, paths).removeHostParts()
-    return true
-  } catch (error) {
-    if (!(error instanceof CloudError)) throw error
-    say(`the network of the instances stays: ${error.message}`)
-    return false
+    for (const [id, { power }] of await compute.list()) {
+      if (power === 'running') say(`${id} was under way; cutting its power`)
+      if (power !== 'stopped') await compute.ensureStopped(id, signal)
+    }
+    await compute.removeHostParts()
+  } finally {
+    await compute.close()
   }
 }

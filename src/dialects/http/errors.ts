@@ -61,8 +61,10 @@ const member = (value: unknown, key: string | number): unknown =>
 /** Anything that was thrown, as a CloudError; null for a bug. */
 export function asCloudError(error: unknown): CloudError | null {
   if (error instanceof CloudError) return error
-  const { code, message } = error as { code?: unknown; message?: unknown }
+  const { code, message, syscall } = error as { code?: unknown; message?: unknown; syscall?: unknown }
   if (typeof code !== 'string') return CONNECTION_LOST.has(String(message)) ? databaseAway(error) : null
+  // Node's own word for a client that went away has the same code and no system call behind it.
+  if (code === 'ECONNRESET' && syscall !== undefined) return databaseAway(error)
   const found = FRAMEWORK[code]
   if (found) return new RequestError(found[0], found[1], { cause: error })
   return DATABASE_AWAY.test(code) ? databaseAway(error) : null
