@@ -64,11 +64,13 @@ export async function wake(db: Db, id: string, intent?: string): Promise<boolean
   return (numAffectedRows ?? 0n) > 0n
 }
 
+/** Several rows are always locked in the order of their ids, so that no two such statements wait for each other. */
 export async function wakeAll(db: Db, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return
-  await sql`UPDATE strand SET wakes = wakes + 1, wake_at = least(wake_at, cloud_now()) WHERE id = ANY(${ids})`.execute(
-    db,
-  )
+  await sql`
+    WITH rows AS (SELECT id FROM strand WHERE id = ANY(${ids}) ORDER BY id FOR UPDATE)
+    UPDATE strand SET wakes = wakes + 1, wake_at = least(wake_at, cloud_now())
+    FROM rows WHERE strand.id = rows.id`.execute(db)
   await notify(db)
 }
 
@@ -108,9 +110,13 @@ export async function lease(
 /** Lengthens the leases that this worker still holds and returns their intents; an id that is missing is lost. */
 export async function renew(db: Db, leases: readonly Lease[], leaseMs: number): Promise<Map<string, string[]>> {
   const { rows } = await sql<{ id: string; intents: string[] }>`
+    WITH held AS (
+      SELECT strand.id, token
+      FROM unnest(${leases.map(({ id }) => id)}::text[], ${leases.map(({ token }) => token)}::bigint[]) AS mine (id, token)
+      JOIN strand ON strand.id = mine.id ORDER BY strand.id FOR UPDATE OF strand
+    )
     UPDATE strand SET leased_until = cloud_now() + ${leaseMs} * interval '1 ms'
-    FROM unnest(${leases.map(({ id }) => id)}::text[], ${leases.map(({ token }) => token)}::bigint[]) AS held (id, token)
-    WHERE strand.id = held.id AND lease_token = held.token AND leased_by IS NOT NULL
+    FROM held WHERE strand.id = held.id AND lease_token = held.token AND leased_by IS NOT NULL
     RETURNING strand.id, intents`.execute(db)
   return new Map(rows.map((row) => [row.id, row.intents]))
 }

@@ -51,6 +51,8 @@ export function createEngine<Tools>(options: EngineOptions<Tools>): Engine {
   let loopEnded: Promise<unknown> = Promise.resolve()
   let poke: () => void = () => {}
   let poked = false
+  let isBeating = false
+  let beatsAgain = false
   let reportCrash: () => void = () => {}
   const crashed = new Promise<void>((resolve) => {
     reportCrash = resolve
@@ -67,7 +69,7 @@ export function createEngine<Tools>(options: EngineOptions<Tools>): Engine {
   function nudge(intent = false): void {
     poked = true
     poke()
-    if (intent && running.size > 0) void heartbeat()
+    if (intent) beat()
   }
 
   async function idle(ms: number): Promise<void> {
@@ -139,6 +141,17 @@ export function createEngine<Tools>(options: EngineOptions<Tools>): Engine {
     }
   }
 
+  /** One at a time: a hundred intents in one moment ask for one more renewal, not for a hundred that lock each other. */
+  function beat(): void {
+    beatsAgain = isBeating
+    if (isBeating) return
+    isBeating = true
+    void heartbeat().finally(() => {
+      isBeating = false
+      if (beatsAgain) beat()
+    })
+  }
+
   /** Renews all leases in one statement; a lost lease or a pre-empting intent aborts its step. */
   async function heartbeat(): Promise<void> {
     const held = [...running.values()]
@@ -172,8 +185,8 @@ export function createEngine<Tools>(options: EngineOptions<Tools>): Engine {
       if (freed > 0) log(`freed ${freed} leases of an earlier worker`)
       stopped = false
       // Often enough for a lease, and for an intent whose NOTIFY was lost.
-      const beat = setInterval(() => void heartbeat(), Math.min(leaseMs / 3, 2_000))
-      loopEnded = loop().finally(() => clearInterval(beat))
+      const timer = setInterval(beat, Math.min(leaseMs / 3, 2_000))
+      loopEnded = loop().finally(() => clearInterval(timer))
     },
     async stop() {
       stopped = true
