@@ -118,14 +118,16 @@ function face(it: Instance, keyFile: string): string {
     ['ipv4', it.ipv4],
     ['ipv6', it.ipv6],
     // Without root the network is user-mode: the addresses have no route, and people must know.
-    [
-      'reach',
-      it.sshPort === null ? 'its addresses answer' : `only SSH, on 127.0.0.1:${it.sshPort} (user-mode network)`,
-    ],
+    ['reach', reach(it)],
     ['ssh', target && sshLine(target, keyFile)],
     ['created', it.createdAt],
     ['started', it.startedAt],
   ])
+}
+
+function reach({ sshPort, state }: Instance): string | null {
+  if (sshPort !== null) return `only SSH, on 127.0.0.1:${sshPort} (user-mode network)`
+  return state === 'running' ? 'its addresses answer' : null
 }
 
 /** Start, stop, reboot: the same manner. */

@@ -15,6 +15,9 @@ export interface RunOptions {
   onStderr?: (text: string) => void
 }
 
+/** Of what it said in the end; the whole is in `stderr`. */
+const LINES_SHOWN = 8
+
 /** What a program said when it failed; `status` is null when it was killed or could not be started. */
 export class RunError extends Error {
   readonly status: number | null
@@ -22,7 +25,8 @@ export class RunError extends Error {
   /** The program is not installed. */
   readonly isMissing: boolean
   constructor(program: string, status: number | null, why: string, stderr: string, isMissing = false) {
-    super(`${program} ${why}${stderr.trim() ? `: ${stderr.trim().slice(-2000)}` : ''}`)
+    const end = stderr.trim().split('\n').slice(-LINES_SHOWN).join('\n').slice(-2000)
+    super(`${program} ${why}${end ? `: ${end}` : ''}`)
     this.name = 'RunError'
     this.status = status
     this.stderr = stderr

@@ -141,6 +141,9 @@ async function createCluster(
   const code = await new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve))
   if (code !== 0) {
     rmSync(fresh, { recursive: true, force: true })
+    if (output.includes('No space left on device')) {
+      throw new Error(`the disk under ${dirname(data)} is full: free some space, or choose another HAVN_HOME`)
+    }
     throw new Error(`initdb could not make the database in ${dirname(data)}:\n${output.trim()}`)
   }
   renameSync(fresh, data)

@@ -4,7 +4,17 @@
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { chmodSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -63,10 +73,19 @@ function copyProgram(to: string): void {
   chmodSync(node, 0o755)
 }
 
-function havn(words: string): Promise<Outcome> {
-  if (!isRoot) return execute(node, [program, ...words.split(' ')], { ...process.env, ...env })
-  return execute('su', ['-s', '/bin/sh', user, '-c', `cd ~ && exec ${node} ${program} ${words}`], env)
+function havn(words: string, path = env.PATH): Promise<Outcome> {
+  if (!isRoot) return execute(node, [program, ...words.split(' ')], { ...process.env, ...env, PATH: path })
+  return execute('su', ['-s', '/bin/sh', user, '-c', `cd ~ && PATH=${path} exec ${node} ${program} ${words}`], env)
 }
+
+test('programs that are missing are named, with the command that brings them', async () => {
+  const bin = join(place, 'bin')
+  mkdirSync(bin, { mode: 0o755 })
+  symlinkSync('/usr/bin/apt-get', join(bin, 'apt-get'))
+  const { code, err } = await havn('up --detach', bin)
+  assert.equal(code, 1)
+  assert.match(err, /missing on this machine: .*qemu-system-x86_64.*\n +sudo apt-get install .*qemu-system-x86/)
+})
 
 test('the first start of an ordinary user ends with a machine that is reached by a port of the loopback', async () => {
   const { code, out, err } = await havn('up --detach')

@@ -86,10 +86,19 @@ export async function runTask(folder: string, programs: Readonly<Record<string, 
     }
     result = { ok: true, value: await program(task.input, folders, report) }
   } catch (error) {
-    const code = error instanceof CloudError ? error.code : 'unavailable'
-    result = { ok: false, error: { code, message: describeError(error) } }
+    result = { ok: false, error: explain(error, folder) }
   }
   await writing.catch(() => {})
   await rm(folders.work, { recursive: true, force: true })
   await writeFileAtomically(join(folder, RESULT), JSON.stringify(result))
+}
+
+/** Programs bury it in a hundred lines, and it is the one thing that whoever runs Havn can mend at once. */
+const DISK_FULL = /ENOSPC|EDQUOT|No space left on device|Disk quota exceeded/
+
+function explain(error: unknown, folder: string): { code: ErrorCode; message: string } {
+  const message = describeError(error)
+  if (error instanceof CloudError) return { code: error.code, message }
+  if (!DISK_FULL.test(message)) return { code: 'unavailable', message }
+  return { code: 'unavailable', message: `the disk under ${folder} is full: free some space, then try again` }
 }

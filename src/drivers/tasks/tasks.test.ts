@@ -25,6 +25,7 @@ const work = async ({ base }, { work, kept }, report) => {
   report(40, 'half way')
   while (!(await access(base + '/go').then(() => true, () => false))) await setTimeout(20)
   const word = await readFile(base + '/go', 'utf8')
+  if (word === 'full') throw new Error('tar failed (2): a: Cannot write: No space left on device')
   if (word === 'fail') throw new CloudError('invalid', 'not good')
   return { word, kept: await readFile(kept + '/kept', 'utf8'), temporary: await readFile(work + '/temporary', 'utf8') }
 }
@@ -108,6 +109,14 @@ test('an error keeps its code', async (t) => {
   await at.tasks.ensureStarted('a', 'image-build', { base: at.base })
   const status = await reach(at.tasks, 'a', ({ state }) => state !== 'running')
   assert.deepEqual([status.state, status.error], ['failed', { code: 'invalid', message: 'not good' }])
+})
+
+test('a full disk is said in words that name it', async (t) => {
+  const at = await place(t)
+  await at.go('full')
+  await at.tasks.ensureStarted('a', 'image-build', { base: at.base })
+  const { error } = await reach(at.tasks, 'a', ({ state }) => state !== 'running')
+  assert.equal(error?.message, `the disk under ${join(at.folder, 'a')} is full: free some space, then try again`)
 })
 
 test('a program that does not exist is a failure, not a loop', async (t) => {
