@@ -4,7 +4,8 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createQemuDriver, type QemuDriver } from '../src/drivers/compute/qemu/driver.ts'
+import type { ComputeDriver } from '../src/drivers/compute/compute.ts'
+import { createQemuDriver } from '../src/drivers/compute/qemu/driver.ts'
 import { type Paths, pathsOf } from '../src/lib/paths.ts'
 import { type Config, readConfig } from '../src/main/config.ts'
 import { livingProcesses, type ProcessEntry } from '../src/main/process-table.ts'
@@ -27,7 +28,7 @@ export interface Havn {
   curl<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<{ status: number; body: T }>
   process(name: string): ProcessEntry | undefined
   /** The driver's eyes on this home, from outside of its processes; not opened. */
-  driver(): QemuDriver
+  driver(): ComputeDriver
   /** Nothing of it is left, whatever state it is in. */
   close(): Promise<void>
 }

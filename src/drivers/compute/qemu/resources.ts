@@ -44,12 +44,12 @@ export async function listResources(context: QemuContext): Promise<HostResource[
     for (const { pid } of identities) found.push({ kind: 'process', name: `pid ${pid}`, instanceId: owner })
   }
   for (const id of ids) {
-    for (const name of await readdir(filesFor(context, id).folder)) {
+    for (const name of await namesIn(filesFor(context, id).folder)) {
       found.push({ kind: /^\.?disk-/.test(name) ? 'disk' : 'file', name: `${id}/${name}`, instanceId: id })
     }
   }
   for (const id of await idsIn(paths.run)) {
-    for (const name of await readdir(filesFor(context, id).run)) {
+    for (const name of await namesIn(filesFor(context, id).run)) {
       found.push({ kind: 'socket', name: `${id}/${name}`, instanceId: id })
     }
   }
@@ -68,3 +68,10 @@ export async function listResources(context: QemuContext): Promise<HostResource[
   }
   return found
 }
+
+/** None when the instance has just been removed. */
+const namesIn = (folder: string): Promise<string[]> =>
+  readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw error
+  })
