@@ -4,6 +4,7 @@
  * a machine that the driver has just started and that is killed before it got anywhere.
  */
 import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { chmod, readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -124,7 +125,8 @@ async function bootBare(machines: Machines, driver: ComputeDriver): Promise<numb
   const line = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0').slice(0, -1)
   const [command, ...args] = line.filter((word) => word !== '-S') // else it waits for somebody to say `cont`
   process.kill(pid, 'SIGKILL')
-  await until('the first process is gone', async () => (await driver.observe(spec.id)).power === 'crashed')
+  // With all its threads: the last one holds the disk's lock and the interface.
+  await until('the first process is gone', async () => !existsSync(`/proc/${pid}`))
   const began = performance.now()
   const qemu = spawn(command!, args, { stdio: ['ignore', 'ignore', 'inherit'] })
   await until('the bare machine shows its banner', async () => {
