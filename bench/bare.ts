@@ -138,7 +138,7 @@ const vps = (row: any) => ({
   vcpu: row.vcpus,
   ram_mb: row.memory_mib,
   disk_format: 'qcow2',
-  snapshot_supported: true,
+  snapshot_supported: false,
   monthly_price: Number(row.price_monthly_minor) / 100,
   currency: row.currency,
   provisioned_at: row.provisioned_at && seconds(row.provisioned_at),

@@ -63,11 +63,17 @@ class PreparingClient extends pg.Client {
     if (typeof text !== 'string' || !Array.isArray(values) || values.length === 0) {
       return super.query(...(args as [string]))
     }
-    const name = names.get(text) ?? (names.size < PREPARED_MAX ? `havn_${names.size}` : undefined)
+    const name = names.get(text) ?? nameOf(text)
     if (name === undefined) return super.query(...(args as [string]))
-    names.set(text, name)
     return super.query({ name, text, values }, ...(args.slice(2) as []))
   }
+}
+
+function nameOf(text: string): string | undefined {
+  if (names.size >= PREPARED_MAX) return undefined
+  const name = `havn_${names.size}`
+  names.set(text, name)
+  return name
 }
 
 /** Runs `work` in the transaction that `db` already is, or in one of its own. */

@@ -47,8 +47,10 @@ export interface Instance {
   updatedAt: Date
 }
 
-const ADDRESS = (family: 4 | 6) =>
-  `(SELECT host(address) FROM ip_address WHERE instance_id = instance.id AND family = ${family} LIMIT 1)`
+/** One look for both families. */
+const ADDRESSES = `LEFT JOIN LATERAL (
+    SELECT max(host(address)) FILTER (WHERE family = 4) AS ipv4, max(host(address)) FILTER (WHERE family = 6) AS ipv6
+    FROM ip_address WHERE instance_id = instance.id) AS ip ON true`
 
 /** As text rather than built: this is what every read runs, and building it would cost more than PostgreSQL needs. */
 const SELECT = sql.raw(`
@@ -59,8 +61,9 @@ const SELECT = sql.raw(`
     plan.vcpus AS plan_vcpus, plan.memory_mib AS plan_memory_mib, plan.disk_gib AS plan_disk_gib, plan.traffic_tb,
     plan.price_monthly_minor, plan.currency, image.id AS image_id, image.number AS image_number,
     image.name AS image_name, image.family, image.version,
-    ${ADDRESS(4)} AS ipv4, ${ADDRESS(6)} AS ipv6
-  FROM instance JOIN plan ON plan.id = instance.plan_id JOIN image ON image.id = instance.image_id`)
+    ip.ipv4, ip.ipv6
+  FROM instance JOIN plan ON plan.id = instance.plan_id JOIN image ON image.id = instance.image_id
+    ${ADDRESSES}`)
 
 type Row = Pick<
   Selectable<Schema['instance']>,
@@ -371,12 +374,9 @@ export async function freeSshPort(tx: Db, hostId: HostId, from: number): Promise
 
 /** What the compute driver needs to know. */
 export async function spec(db: Db, id: InstanceId): Promise<InstanceSpec> {
-  const row = await db
-    .selectFrom('instance')
-    .selectAll()
-    .select([sql.raw<string | null>(ADDRESS(4)).as('ipv4'), sql.raw<string | null>(ADDRESS(6)).as('ipv6')])
-    .where('id', '=', id)
-    .executeTakeFirst()
+  const { rows } = await sql<Selectable<Schema['instance']> & { ipv4: string | null; ipv6: string | null }>`
+    SELECT instance.*, ip.ipv4, ip.ipv6 FROM instance ${sql.raw(ADDRESSES)} WHERE instance.id = ${id}`.execute(db)
+  const [row] = rows
   if (!row) throw notFound('instance', id)
   return {
     id,

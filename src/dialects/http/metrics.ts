@@ -23,13 +23,15 @@ interface Histogram {
 }
 
 export function createMetrics(): Metrics {
-  const requests = new Map<string, number>()
+  const requests = new Map<string, { labels: string; count: number }>()
   const durations = new Map<string, Histogram>()
 
   return {
     request(dialect, route, status, seconds) {
-      const labels = labelText({ dialect, route, status: String(status) })
-      requests.set(labels, (requests.get(labels) ?? 0) + 1)
+      const key = `${dialect} ${status} ${route}`
+      const counter = requests.get(key) ?? { labels: labelText({ dialect, route, status: String(status) }), count: 0 }
+      if (counter.count === 0) requests.set(key, counter)
+      counter.count += 1
       const histogram = durations.get(dialect) ?? { counts: BUCKETS_SECONDS.map(() => 0), sum: 0, total: 0 }
       durations.set(dialect, histogram)
       const first = BUCKETS_SECONDS.findIndex((limit) => seconds <= limit)
@@ -41,7 +43,7 @@ export function createMetrics(): Metrics {
       const { rss, heapUsed } = process.memoryUsage()
       const lines = [
         ...family('havn_http_requests_total', 'counter', 'Answered requests.'),
-        ...[...requests].map(([labels, count]) => `havn_http_requests_total${labels} ${count}`),
+        ...[...requests.values()].map(({ labels, count }) => `havn_http_requests_total${labels} ${count}`),
         ...family('havn_http_request_duration_seconds', 'histogram', 'From the first byte to the answer.'),
         ...[...durations].flatMap(([dialect, histogram]) => histogramLines(dialect, histogram)),
         ...gauges.flatMap(({ name, help, values }) => [
