@@ -82,6 +82,8 @@ for (const name of ['api', 'worker', 'postgres']) {
     signalProcess(victim, 'SIGKILL')
     assert.ok(await waitFor(() => (find(name)?.pid ?? victim.pid) !== victim.pid, LIMIT), `no new ${name}`)
     assert.ok(await waitFor(isReady, LIMIT), 'not ready again')
+    // A worker that was just starting ends with the database, and is started again as well.
+    assert.ok(await waitFor(() => livingProcesses(paths).length === 4, LIMIT), 'not all processes are back')
   })
 }
 
