@@ -145,7 +145,7 @@ describe('bad input', () => {
     for (const id of ['nobody', '999999', '..%2f..', '%00', '%zz', 'x'.repeat(4096), "'; DROP TABLE instance; --"]) {
       assert.deepEqual(await code(`/havn/v1/instances/${id}`), [404, 'not_found'], id.slice(0, 40))
     }
-    for (const path of ['/', '/havn', '/havn/v2/instances', '/nothing', '/havn/v1/instances/']) {
+    for (const path of ['/favicon.ico', '/havn', '/havn/v2/instances', '/nothing', '/havn/v1/instances/']) {
       if (path.endsWith('instances/')) assert.equal((await wire().call('GET', path)).status, 200)
       else assert.deepEqual(await code(path), [404, 'not_found'], path)
     }
