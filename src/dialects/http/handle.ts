@@ -3,10 +3,10 @@ import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import type { z } from 'zod'
 import { CloudError, type FieldIssue, notFound } from '../../model/errors.ts'
 import type { Caller, Ctx } from '../../services/ctx.ts'
+import { type ApiContext, auditEntry, type RoomContext } from './call.ts'
 import { change, idempotencyKey, requestDigest, type StoredAnswer } from './change.ts'
 import { issuesOf, malformed } from './errors.ts'
 import { Answer, type Input, JSON_TYPE, JsonText, MUTATING, type Route } from './route.ts'
-import { type ApiContext, auditEntry, type RoomContext } from './server.ts'
 
 /** Longer than every id and name there is; such a thing does not exist. */
 const PARAM_CHARACTERS_MAX = 512

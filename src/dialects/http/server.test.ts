@@ -8,9 +8,10 @@ import { CloudError, notFound } from '../../model/errors.ts'
 import type { Scope } from '../../model/scopes.ts'
 import type { Ctx } from '../../services/ctx.ts'
 import { apiKeyHeader, basic, bearer, type Principal } from './auth.ts'
+import type { ApiContext } from './call.ts'
 import type { AuditEntry, StoredAnswer } from './change.ts'
 import { dialect, route, under } from './route.ts'
-import { type ApiContext, createApi } from './server.ts'
+import { createApi } from './server.ts'
 
 // Two little dialects: one of things, one that answers for the rest. The database is a transaction that only counts.
 const Thing = z.object({ name: z.string().min(1), size: z.int().default(1) })

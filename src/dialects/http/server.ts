@@ -7,71 +7,21 @@
  * schema, service. So a stranger learns nothing about what a call would have said.
  */
 import { randomUUID } from 'node:crypto'
-import Fastify, {
-  type FastifyInstance,
-  type FastifyReply,
-  type FastifyRequest,
-  type FastifyServerOptions,
-  LogController,
-} from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { CloudError, describeError } from '../../model/errors.ts'
-import type { Ctx } from '../../services/ctx.ts'
-import { type Access, createAuthenticator, type Principal } from './auth.ts'
+import { createAuthenticator } from './auth.ts'
 import { BODY_BYTES_MAX, parseBody, refuseEncoding } from './body.ts'
-import { idempotencyKey, type Records } from './change.ts'
+import { type ApiContext, auditEntry, type Call, pathOf, type RoomContext } from './call.ts'
+import { idempotencyKey } from './change.ts'
 import { watchConnections } from './closing.ts'
 import { docsIndex, docsPage } from './docs.ts'
 import { asCloudError, type Problem } from './errors.ts'
 import { handle } from './handle.ts'
 import { healthRoutes } from './health.ts'
-import { createLimits, type Limits, limitHeaders, spend } from './limits.ts'
-import { createMetrics, type Metrics } from './metrics.ts'
+import { createLimits, limitHeaders, spend } from './limits.ts'
+import { createMetrics } from './metrics.ts'
 import { openApi } from './openapi.ts'
 import { type Dialect, JSON_TYPE, MUTATING, type Route } from './route.ts'
-
-export interface ApiContext {
-  db: Ctx['db']
-  settings: Ctx['settings']
-  compute: Ctx['compute']
-  limits: Limits
-  access: Access
-  records: Records
-  /** Absent: credentials are looked up anew for every request. */
-  onKeyChange?: ((listener: () => void) => void) | undefined
-  logger?: FastifyServerOptions['logger'] | undefined
-  metrics?: Metrics
-  /** Tests: an answer that does not fit its schema is a bug. */
-  checksAnswers?: boolean
-}
-
-/** What the room adds. */
-export interface RoomContext extends ApiContext {
-  /** Aborted when the server closes. */
-  closing: AbortSignal
-}
-
-/** What is known of one request so far. */
-export interface Call {
-  dialect: Dialect
-  route: Route | null
-  principal: Principal | null
-  hasCredential: boolean
-  allowedMethods: readonly string[]
-  bodyBytes: Buffer | undefined
-  resourceId: string | null
-  errorCode: string | null
-}
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    call: Call
-  }
-  interface FastifyContextConfig {
-    dialect?: Dialect
-    route?: Route
-    allowedMethods?: readonly string[]
-  }
-}
 
 const SANE_REQUEST_ID = /^[A-Za-z0-9_.:-]{8,128}$/
 const HEADERS_TIMEOUT_MS = 20_000
@@ -327,19 +277,6 @@ async function noteRefusal(
   }
 }
 
-export const auditEntry = (request: FastifyRequest, status: number) => ({
-  accountId: request.call.principal?.accountId ?? null,
-  apiKeyId: request.call.principal?.apiKeyId ?? null,
-  address: request.ip || null,
-  requestId: request.id,
-  dialect: request.call.dialect.name,
-  method: request.method,
-  path: pathOf(request.url).replaceAll('\0', '').slice(0, 512),
-  resourceId: request.call.resourceId,
-  status,
-  errorCode: request.call.errorCode,
-})
-
 const blankProblem: Problem = {
   code: 'internal',
   message: 'something broke on our side; the log has the request id',
@@ -380,4 +317,3 @@ const isLocal = ({ ip, headers }: FastifyRequest): boolean =>
   /^(127\.|::1$|::ffff:127\.)/.test(ip) && !headers['x-forwarded-for'] && !headers.forwarded && !headers.via
 
 const pattern = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1')
-const pathOf = (url: string): string => url.split('?', 1)[0]!
