@@ -31,7 +31,7 @@ test("the user's own SSH setup takes no part", () => {
   assert.equal(
     text,
     '-F none -i /k -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o GlobalKnownHostsFile=/dev/null ' +
-      '-o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes -o LogLevel=ERROR ' +
+      '-o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes -o LogLevel=ERROR -o ConnectionAttempts=30 ' +
       '-p 40022 -l root 127.0.0.1 -- uname -a',
   )
 })

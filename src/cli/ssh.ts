@@ -42,6 +42,8 @@ export function sshArgs(target: SshTarget, keyFile: string, command: readonly st
     'IdentityAgent=none',
     'BatchMode=yes',
     'LogLevel=ERROR',
+    // One a second: first-boot work of some images restarts sshd right after its first banner.
+    'ConnectionAttempts=30',
   ]
   return [
     '-F',

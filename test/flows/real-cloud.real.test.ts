@@ -339,6 +339,7 @@ describe('a cloud with real machines', () => {
 
     test('has the password hash where only root can read it, and its seed has it no more', async () => {
       assert.match(await inside('web', 'grep', '^root:', '/etc/shadow'), new RegExp(RegExp.escape(HASH)))
+      assert.match(await inside('web', 'sshd', '-T'), /^passwordauthentication yes$/m)
       // cloud-init keeps what it was given in files of root alone.
       const files = `grep -rlF '${HASH}' /etc /var/lib/cloud /var/log /run /root`
       const open = await inside('web', 'sh', '-c', `find $(${files} 2>/dev/null) -perm /o=rwx`)

@@ -31,7 +31,6 @@ test('the seed says host name, keys, password hash and both default routes', () 
 hostname: "web-1"
 fqdn: "web-1"
 disable_root: false
-ssh_pwauth: true
 users:
   - name: root
     lock_passwd: false
@@ -39,8 +38,8 @@ users:
     ssh_authorized_keys:
       - "ssh-ed25519 AAAA ada \\"the first\\""
 write_files:
-  - path: /etc/ssh/sshd_config.d/10-root-password.conf
-    content: "PermitRootLogin yes\\n"
+  - path: /etc/ssh/sshd_config.d/10-havn.conf
+    content: "PasswordAuthentication yes\\nPermitRootLogin yes\\n"
 growpart:
   mode: auto
   devices: ["/"]
@@ -75,7 +74,7 @@ ethernets:
 
 test('without a password, root is locked and passwords are refused', () => {
   const text = seedFiles({ ...INPUT, passwordHash: null })['user-data']
-  assert.match(text, /^ssh_pwauth: false$/m)
+  assert.match(text, /PasswordAuthentication no/)
   assert.match(text, /^ {4}lock_passwd: true$/m)
   assert.doesNotMatch(text, /hashed_passwd|PermitRootLogin/)
 })

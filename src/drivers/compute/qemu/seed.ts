@@ -73,20 +73,16 @@ function userData({ hostname, sshKeys, passwordHash }: SeedInput): string[] {
     `hostname: ${text(hostname)}`,
     `fqdn: ${text(hostname)}`,
     'disable_root: false',
-    `ssh_pwauth: ${passwordHash !== null}`,
     'users:',
     '  - name: root',
     `    lock_passwd: ${passwordHash === null}`,
     ...(passwordHash === null ? [] : [`    hashed_passwd: ${text(passwordHash)}`]),
     ...(sshKeys.length ? ['    ssh_authorized_keys:', ...sshKeys.map((key) => `      - ${text(key.trim())}`)] : []),
-    // OpenSSH as shipped lets root in by key only; whoever set a password means to use it.
-    ...(passwordHash === null
-      ? []
-      : [
-          'write_files:',
-          '  - path: /etc/ssh/sshd_config.d/10-root-password.conf',
-          '    content: "PermitRootLogin yes\\n"',
-        ]),
+    // Not `ssh_pwauth`: cloud-init obeys it when sshd already runs, and restarts it under whoever just logged in. OpenSSH
+    // as shipped lets root in by key only; whoever set a password means to use it.
+    'write_files:',
+    '  - path: /etc/ssh/sshd_config.d/10-havn.conf',
+    `    content: ${text(passwordHash === null ? 'PasswordAuthentication no\n' : 'PasswordAuthentication yes\nPermitRootLogin yes\n')}`,
     'growpart:',
     '  mode: auto',
     '  devices: ["/"]',
