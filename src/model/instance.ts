@@ -47,4 +47,3 @@ export const HOSTNAME_RULE =
   'a host name is 1-253 characters of letters, digits, hyphens and dots; each label starts and ends with a letter or digit and has at most 63'
 
 export const SSH_KEYS_MAX = 64
-export const DISPLAY_NAME_LENGTH_MAX = 255

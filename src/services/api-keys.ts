@@ -105,10 +105,4 @@ export async function authenticate(db: Db, text: string): Promise<Principal | nu
   }
 }
 
-/** HTTP Basic: the user is the account's e-mail, the password one of its keys. */
-export async function authenticateBasic(db: Db, email: string, text: string): Promise<Principal | null> {
-  const principal = await authenticate(db, text)
-  return principal && principal.email.toLowerCase() === email.trim().toLowerCase() ? principal : null
-}
-
 export const touch = apiKeys.touch

@@ -111,6 +111,3 @@ const PLAN_COLUMNS = [
 
 export const listPlans = (db: Db): Promise<Plan[]> =>
   db.selectFrom('plan').select(PLAN_COLUMNS).where('retired', '=', false).orderBy('position').execute()
-
-export const findPlan = (db: Db, id: string): Promise<Plan | undefined> =>
-  db.selectFrom('plan').select(PLAN_COLUMNS).where('retired', '=', false).where('id', '=', id).executeTakeFirst()

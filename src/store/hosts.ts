@@ -61,10 +61,6 @@ export async function report(db: Db, host: HostReport): Promise<void> {
     .execute()
 }
 
-export const setOffline = async (db: Db, ids: readonly HostId[]): Promise<void> => {
-  await db.updateTable('host').set({ is_online: false }).where('id', 'in', ids).execute()
-}
-
 /** A worker reports every few seconds; one that is silent this long is taken to be gone. */
 const SILENT_SECONDS = 30
 

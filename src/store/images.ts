@@ -92,18 +92,6 @@ export async function makeAllAvailable(tx: Db): Promise<void> {
   await tx.updateTable('image').set({ state: 'available', state_reason: null }).where('retired', '=', false).execute()
 }
 
-/** Whether a disk may still stand on that file. */
-export async function isInUse(db: Db, digest: string): Promise<boolean> {
-  const row = await db
-    .selectFrom('instance')
-    .select('id')
-    .where('image_digest', '=', digest)
-    .where('host_id', 'is not', null)
-    .limit(1)
-    .executeTakeFirst()
-  return row !== undefined
-}
-
 /** Digests that an image row or a disk needs; every other file in the catalogue folder is left over. */
 export async function digestsInUse(db: Db): Promise<Set<string>> {
   const { rows } = await sql<{ digest: string }>`

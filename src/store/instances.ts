@@ -413,10 +413,3 @@ export async function countBooting(db: Db, hostId: HostId, withinSeconds: number
       AND step_entered_at > cloud_now() - ${withinSeconds} * interval '1 second'`.execute(db)
   return rows[0]!.count
 }
-
-export const countByState = (db: Db) =>
-  db
-    .selectFrom('instance')
-    .select(['state', (eb) => eb.fn.countAll<number>().as('count')])
-    .groupBy('state')
-    .execute()

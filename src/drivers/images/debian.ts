@@ -10,11 +10,6 @@ import { blocksOf, EXT4, EXT4_EXTENDED, GRUB_MATERIAL, makeBootable } from './bo
 import type { BuildFolders, Report } from './micro.ts'
 import { fetchPackages, unpack } from './packages.ts'
 
-/** Debian packages that must be installed on the host to build it. */
-export const PACKAGES = ['qemu-utils', 'mmdebstrap', 'e2fsprogs', 'zstd'] as const
-/** And these where it is built by an ordinary user. */
-export const PACKAGES_WITHOUT_ROOT = ['uidmap', 'fakeroot'] as const
-
 const INCLUDE = [
   ...[
     'linux-image-cloud-amd64',

@@ -15,9 +15,6 @@ import { CloudError } from '../../model/errors.ts'
 import { download } from './download.ts'
 import { checkHeader, HEADER_BYTES } from './header.ts'
 
-/** Debian packages that must be installed on the host to import. util-linux (prlimit, setpriv, unshare) always is. */
-export const PACKAGES = ['qemu-utils'] as const
-
 const GIB = 2 ** 30
 const Sha256 = z.string().regex(/^[0-9a-fA-F]{64}$/)
 

@@ -20,9 +20,6 @@ import {
   unpack,
 } from './packages.ts'
 
-/** Debian packages that must be installed on the host to build it (apt and dpkg are always there). */
-export const PACKAGES = ['qemu-utils'] as const
-
 /** Unpacked into the image or used to build it; not installed. */
 const MATERIAL = [
   ...['busybox-static', 'dropbear-bin', 'libtomcrypt1', 'libtommath1', 'libgmp10', 'libcrypt1', 'libc6', 'zlib1g'],
