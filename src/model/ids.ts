@@ -14,6 +14,7 @@ const KINDS = {
   operation: 'op',
   incident: 'inc',
   audit: 'aud',
+  bucket: 'bkt',
 } as const
 export type Noun = keyof typeof KINDS
 
@@ -24,6 +25,7 @@ export type HostId = Branded<'host'>
 export type InstanceId = Branded<'inst'>
 export type OperationId = Branded<'op'>
 export type IncidentId = Branded<'inc'>
+export type BucketId = Branded<'bkt'>
 
 export type IdOf<N extends Noun> = Branded<(typeof KINDS)[N]>
 export interface Identity<N extends Noun> {

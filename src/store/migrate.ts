@@ -7,13 +7,14 @@ import { CloudError } from '../model/errors.ts'
 import { type Db, execute } from './db.ts'
 import * as core from './migrations/0001-core.ts'
 import * as instanceCount from './migrations/0002-instance-count.ts'
+import * as objects from './migrations/0003-objects.ts'
 
 interface Migration {
   name: string
   sql: string
 }
 /** In the order they run. A migration that was released is never edited: add the next one. */
-export const MIGRATIONS: readonly Migration[] = [core, instanceCount]
+export const MIGRATIONS: readonly Migration[] = [core, instanceCount, objects]
 
 const LOCK = 0x4861766e // "Havn"
 

@@ -1,0 +1,99 @@
+/**
+ * The shape of an S3 operation. Which request it is, which action a policy must allow and what body it takes are data:
+ * the server dispatches by it, and the test suite walks it for every kind of caller.
+ */
+import type { Writable } from 'node:stream'
+import type { Bucket } from '../../model/bucket.ts'
+import type { IncomingBody } from '../../model/object.ts'
+import type { S3Action } from '../../model/s3-action.ts'
+import type { S3Ctx } from '../../services/s3-ctx.ts'
+
+export type Method = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
+
+interface Matching {
+  /** As the S3 API reference names it: `PutObject`. */
+  name: string
+  method: Method
+  /** The subresources whose presence selects it, for example `uploadId` and `partNumber`; none = the plain one. */
+  query?: readonly string[]
+  /** A header that must be there as well: `x-amz-copy-source`. */
+  header?: string
+}
+
+interface Taking {
+  /** `document` is read whole, up to `documentMaxBytes` (1 MiB); `stream` never is. Default: none. */
+  body?: 'none' | 'document' | 'stream'
+  documentMaxBytes?: number
+}
+
+/**
+ * What the bucket's policy, its ACL and the key must allow, checked before `run`. A function where it depends on the
+ * call (a version id). `itself`: its service asks, because it must see more first (the object's tags, a copy's source).
+ */
+type Allowing<Call> = S3Action | ((call: Call) => S3Action) | 'itself'
+
+export interface ServiceOperation extends Matching, Taking {
+  on: 'service'
+  action: Allowing<ServiceCall>
+  run(call: ServiceCall): Promise<S3Answer>
+}
+export interface BucketOperation extends Matching, Taking {
+  on: 'bucket'
+  action: Allowing<BucketCall>
+  run(call: BucketCall): Promise<S3Answer>
+}
+export interface ObjectOperation extends Matching, Taking {
+  on: 'object'
+  action: Allowing<ObjectCall>
+  /** It acts on the remembered bucket and checks the revision itself: one query less for the hot ones. */
+  checksRevision?: boolean
+  run(call: ObjectCall): Promise<S3Answer>
+}
+/** CreateBucket: there is no bucket yet. */
+export interface NameOperation extends Matching, Taking {
+  on: 'bucket-name'
+  action: 'itself'
+  run(call: NameCall): Promise<S3Answer>
+}
+export type Operation = ServiceOperation | BucketOperation | ObjectOperation | NameOperation
+
+export interface ServiceCall {
+  ctx: S3Ctx
+  method: Method
+  /** The first value; '' when the name stands there without one, undefined when it does not stand there. */
+  query(name: string): string | undefined
+  /** The value as received (latin1), repeated headers joined by `,`; the name in lower case. */
+  header(name: string): string | undefined
+  /** Every header whose name begins so, with the rest of the name. */
+  headersUnder(prefix: string): Readonly<Record<string, string>>
+  /** The whole body, for `document`; its digests were compared. */
+  document(): Promise<Buffer>
+  /** For `stream`. Whoever never touches it leaves the body unread. */
+  body: IncomingBody
+  /** What else a service needs to know of the wire: the region the request was signed for, null when it was not. */
+  signedRegion: string | null
+  /** The host the client spoke to, with its scheme, for `Location`. */
+  origin: string
+}
+export interface NameCall extends ServiceCall {
+  bucketName: string
+}
+export interface BucketCall extends ServiceCall {
+  bucket: Bucket
+}
+export interface ObjectCall extends BucketCall {
+  key: string
+}
+
+export interface S3Answer {
+  /** Default 200, or 204 when there is neither `xml`, `text` nor `content` and the method is DELETE. */
+  status?: number
+  /** Undefined ones are left out. */
+  headers?: Readonly<Record<string, string | undefined>>
+  /** A whole document, as xml.ts writes it. */
+  xml?: string
+  /** Another small body: a policy's JSON, an HTML page; its content type is in `headers`. */
+  text?: string
+  /** Bytes of an object. Not sent to HEAD, but its length is told. */
+  content?: { lengthBytes: number; sendTo(target: Writable, signal: AbortSignal): Promise<void> }
+}

@@ -1,0 +1,15 @@
+/** A bucket as a static web site (S3 API, "PutBucketWebsite"). */
+export type Website =
+  | { redirectAllTo: { hostName: string; protocol?: 'http' | 'https' } }
+  | { indexDocument: string; errorDocument?: string; routingRules: readonly RoutingRule[] }
+
+export interface RoutingRule {
+  condition?: { keyPrefixEquals?: string; httpErrorCodeReturnedEquals?: string }
+  redirect: {
+    hostName?: string
+    protocol?: 'http' | 'https'
+    httpRedirectCode?: string
+    replaceKeyPrefixWith?: string
+    replaceKeyWith?: string
+  }
+}
