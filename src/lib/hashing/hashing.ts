@@ -1,15 +1,88 @@
-/** Digests of streams, off the event loop where they are long. */
-export type DigestAlgorithm = 'md5' | 'sha256' | 'sha1' | 'crc32' | 'crc32c' | 'crc64nvme'
+/**
+ * Digests of streams, off the event loop where that pays. What is known to be short is done at once; the rest goes to
+ * a few threads, whose messages name memory that both sides see instead of copying it.
+ */
+import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
+import { createDigester, type DigestName, type Digests } from './digests.ts'
+import { startThread, type Thread } from './thread.ts'
 
 export interface Hashing {
-  /** `sizeBytes` null = unknown, taken for long. */
-  hasher(algorithms: readonly DigestAlgorithm[], sizeBytes: number | null): Hasher
+  /** `sizeBytes` is what will come, null = unknown; it decides where the work is done, nothing else. */
+  hasher<const N extends DigestName>(names: readonly N[], sizeBytes: number | null): Hasher<N>
+  /** Ends the threads; hashers that still use them fail. */
   close(): Promise<void>
 }
-export interface Hasher {
-  /** The bytes must stay as they are until the promise, if there is one, is fulfilled. */
-  update(bytes: Uint8Array): Promise<void> | undefined
-  /** Big-endian values. */
-  digest(): Promise<ReadonlyMap<DigestAlgorithm, Buffer>>
+
+export interface Hasher<N extends DigestName = DigestName> {
+  /** The bytes must stay as they are until this is fulfilled. Rejects when the thread died; then only discard. */
+  update(bytes: Uint8Array): Promise<void> | void
+  /** Once, at the end. */
+  digest(): Promise<Digests<N>>
+  /** Instead of `digest`, or after it; safe to repeat. */
   discard(): void
+}
+
+export interface HashingOptions {
+  threads?: number
+  /** The file that a thread runs. */
+  entry?: string
+}
+
+/** Up to here the event loop is held for 2 ms at most, in pieces; beyond, a thread's two switches are cheaper. */
+const AT_ONCE_MAX_BYTES = 1024 * 1024
+
+export function createHashing(options: HashingOptions = {}): Hashing {
+  const most = options.threads ?? availableParallelism()
+  const entry = options.entry ?? resolve(import.meta.dirname, './worker.ts')
+  const threads = new Set<Thread>()
+  let streams = 0
+
+  function pickThread(): Thread {
+    const idlest = [...threads].sort((a, b) => a.streams - b.streams)[0]
+    if (idlest && (idlest.streams === 0 || threads.size >= most)) return idlest
+    const thread = startThread(entry, (ended) => threads.delete(ended))
+    threads.add(thread)
+    return thread
+  }
+
+  return {
+    hasher(names, sizeBytes) {
+      if (sizeBytes !== null && sizeBytes <= AT_ONCE_MAX_BYTES) return hashAtOnce(names)
+      return hashInThread(pickThread(), ++streams, names)
+    },
+    async close() {
+      await Promise.all([...threads].map((thread) => thread.end()))
+    },
+  }
+}
+
+function hashAtOnce<N extends DigestName>(names: readonly N[]): Hasher<N> {
+  const digester = createDigester(names)
+  return { update: (bytes) => digester.update(bytes), digest: async () => digester.digest(), discard() {} }
+}
+
+function hashInThread<N extends DigestName>(thread: Thread, stream: number, names: readonly N[]): Hasher<N> {
+  let isOpen = true
+  thread.streams++
+  thread.post({ do: 'start', stream, names })
+  const leave = () => {
+    if (isOpen) thread.streams--
+    isOpen = false
+  }
+  return {
+    async update(bytes) {
+      await thread.ask({ do: 'update', stream, bytes })
+    },
+    async digest() {
+      leave()
+      const digests = (await thread.ask({ do: 'digest', stream })) as Record<N, Uint8Array>
+      // Messages carry Buffers as what they are made of.
+      return Object.fromEntries(names.map((name) => [name, Buffer.from(digests[name])])) as Digests<N>
+    },
+    discard() {
+      if (isOpen) thread.post({ do: 'discard', stream })
+      leave()
+    },
+  }
 }
