@@ -1,14 +1,20 @@
 /** The tables as TypeScript sees them; migrations/ is what makes them. */
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely'
+import type { Acl } from '../model/acl.ts'
+import type { BucketSettings, StorageTier, Versioning } from '../model/bucket.ts'
 import type { ImageState } from '../model/catalog.ts'
-import type { AccountId, ApiKeyId, HostId, IncidentId, InstanceId, OperationId } from '../model/ids.ts'
+import type { AccountId, ApiKeyId, BucketId, HostId, IncidentId, InstanceId, OperationId } from '../model/ids.ts'
 import type { InstanceState, Power } from '../model/instance.ts'
+import type { Checksum, ChecksumAlgorithm, ChecksumType, Encryption, ObjectPart } from '../model/object.ts'
+import type { RetentionMode } from '../model/object-lock.ts'
 import type { OperationKind, OperationState } from '../model/operation.ts'
 import type { KeyService, Scope } from '../model/scopes.ts'
 
 type Timestamp = ColumnType<Date, Date | string, Date | string>
 type TimestampByDefault = ColumnType<Date, Date | string | undefined, Date | string>
 type Json<T> = ColumnType<T, string, string>
+/** A jsonb column with a default, written as text. */
+type JsonByDefault<T> = ColumnType<T, string | undefined, string>
 
 export interface Schema {
   clock: { only_row: Generated<boolean>; time_offset: ColumnType<unknown, string, string> }
@@ -23,6 +29,9 @@ export interface Schema {
     console_password_hash: string | null
     credit_minor: number | null
     suspended_reason: string | null
+    quota_bytes: number | null
+    quota_objects: number | null
+    quota_buckets: number | null
     created_at: TimestampByDefault
   }
   api_key: {
@@ -43,6 +52,9 @@ export interface Schema {
     account_id: AccountId
     name: string
     secret_sealed: Buffer
+    is_read_only: Generated<boolean>
+    buckets: string[] | null
+    last_used_at: Timestamp | null
     revoked_at: Timestamp | null
     created_at: TimestampByDefault
   }
@@ -242,5 +254,112 @@ export interface Schema {
     headers: Json<Record<string, string>> | null
     body: string | null
     created_at: TimestampByDefault
+  }
+  bucket_name: {
+    name: string
+    account_id: AccountId
+    first_used_at: TimestampByDefault
+    released_at: Timestamp | null
+  }
+  bucket: {
+    number: GeneratedAlways<number>
+    id: BucketId
+    name: string
+    account_id: AccountId
+    tier: Generated<StorageTier>
+    location: string
+    versioning: Generated<Versioning>
+    settings: JsonByDefault<BucketSettings>
+    revision: Generated<number>
+    created_at: TimestampByDefault
+  }
+  object_version: {
+    bucket_number: number
+    key: string
+    seq: number
+    version_id: string
+    is_latest: boolean
+    is_delete_marker: Generated<boolean>
+    size_bytes: number
+    etag: string
+    modified_at: Timestamp
+    account_id: AccountId
+    storage_class: Generated<string>
+    headers: JsonByDefault<Record<string, string>>
+    metadata: JsonByDefault<Record<string, string>>
+    tags: JsonByDefault<Record<string, string>>
+    checksum: Json<Checksum> | null
+    acl: Json<Acl> | null
+    encryption: Json<Encryption> | null
+    retain_mode: RetentionMode | null
+    retain_until: Timestamp | null
+    legal_hold: Generated<boolean>
+    part_count: number | null
+    parts: Json<ObjectPart[]> | null
+    inline_body: Buffer | null
+    inline_key: Buffer | null
+  }
+  blob: {
+    id: string
+    plain_bytes: number
+    stored_bytes: number
+    md5: Buffer | null
+    wrapped_key: Buffer | null
+    created_at: TimestampByDefault
+  }
+  body_segment: {
+    body_id: number
+    body_start: number
+    blob_id: string
+    blob_start: number
+    length: number
+  }
+  released_blob: { blob_id: string; released_at: TimestampByDefault }
+  object_reader: { process_id: string; oldest_read_at: Timestamp | null; seen_at: TimestampByDefault }
+  multipart_upload: {
+    id: string
+    bucket_number: number
+    key: string
+    account_id: AccountId
+    access_key_id: string | null
+    started_at: TimestampByDefault
+    properties: Json<Record<string, unknown>>
+    checksum_algorithm: ChecksumAlgorithm | null
+    checksum_type: ChecksumType | null
+    encryption: Json<Encryption> | null
+    completed_at: Timestamp | null
+    outcome: Json<Record<string, unknown>> | null
+  }
+  upload_part: {
+    upload_id: string
+    part_number: number
+    body_id: number
+    size_bytes: number
+    md5: Buffer
+    etag: string
+    checksum: string | null
+    modified_at: TimestampByDefault
+  }
+  bucket_usage: {
+    bucket_number: number
+    shard: number
+    objects: Generated<number>
+    versions: Generated<number>
+    bytes: Generated<number>
+    upload_bytes: Generated<number>
+    byte_seconds: ColumnType<string, string | undefined, string>
+    counted_at: TimestampByDefault
+  }
+  bucket_hour: {
+    bucket_id: string
+    hour: Timestamp
+    account_id: AccountId
+    bucket_name: string
+    tier: StorageTier
+    byte_seconds: ColumnType<string, string | undefined, string>
+    read_requests: Generated<number>
+    write_requests: Generated<number>
+    bytes_in: Generated<number>
+    bytes_out: Generated<number>
   }
 }
