@@ -38,7 +38,7 @@ export interface BlobWriter {
   write(bytes: Uint8Array): Promise<void>
   /** Bytes and name are durable when this returns. */
   finish(): Promise<void>
-  /** Leaves nothing behind; safe after a failed `write` or `finish`, and never throws. */
+  /** Leaves nothing behind; safe after a failed `write` or `finish`, never throws, does nothing to a finished blob. */
   discard(): Promise<void>
 }
 
@@ -55,10 +55,20 @@ export interface StoredBlob {
   modifiedAt: Date
 }
 
-/** A row names it, the store does not have it: damage that must be reported, never served as empty data. */
-export class BlobMissing extends Error {
+/** Not what was written: shorter, or not decipherable. Must be reported, never served as less or other data. */
+export class BlobDamaged extends Error {
+  readonly blobId: BlobId
+  constructor(id: BlobId, how: string, cause?: unknown) {
+    super(`blob ${id} ${how}`, { cause })
+    this.name = 'BlobDamaged'
+    this.blobId = id
+  }
+}
+
+/** A row names it, the store does not have it. */
+export class BlobMissing extends BlobDamaged {
   constructor(id: BlobId, cause?: unknown) {
-    super(`blob ${id} is missing`, { cause })
+    super(id, 'is missing', cause)
     this.name = 'BlobMissing'
   }
 }

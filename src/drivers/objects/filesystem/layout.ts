@@ -1,0 +1,35 @@
+/** The folders that blobs lie in. They are all made at once, so that a write never has to make and sync one. */
+import { access, constants, mkdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { readJson, syncFolder, writeFileAtomically } from '../../../lib/files.ts'
+import { CloudError } from '../../../model/errors.ts'
+
+const LAYOUT = 1
+const HEX = '0123456789abcdef'.split('')
+
+/**
+ * 16 folders of 256, so that ten million blobs are a few thousand names each. `format.json` is written last: where it
+ * is, they all are, on the disk. Throws `unavailable` for the layout of another version and for what cannot be written.
+ */
+export async function ensureLayout(folder: string): Promise<void> {
+  const format = await readJson<{ layout: number }>(join(folder, 'format.json'))
+  const blobs = join(folder, 'blobs')
+  if (format) {
+    if (format.layout !== LAYOUT) {
+      throw new CloudError('unavailable', `${folder} has layout ${format.layout} of another version of Havn`)
+    }
+    await access(blobs, constants.W_OK)
+    return
+  }
+  await mkdir(blobs, { recursive: true, mode: 0o700 })
+  for (const first of HEX) {
+    await mkdir(join(blobs, first), { recursive: true, mode: 0o700 })
+    const seconds = HEX.flatMap((high) => HEX.map((low) => high + low))
+    await Promise.all(seconds.map((second) => mkdir(join(blobs, first, second), { recursive: true, mode: 0o700 })))
+    await syncFolder(join(blobs, first))
+  }
+  await syncFolder(blobs)
+  await syncFolder(folder)
+  await syncFolder(dirname(folder))
+  await writeFileAtomically(join(folder, 'format.json'), `${JSON.stringify({ layout: LAYOUT })}\n`)
+}
