@@ -39,12 +39,21 @@ const CLIENTS: readonly Need[] = [
   { command: 'fsck.vfat', debian: 'dosfstools' },
   { command: 'mount', debian: 'mount' },
   { command: 'mcopy', debian: 'mtools' },
-  {
-    command: 'python3',
-    debian: 'python3-requests',
-    isThere: () => spawnSync('/usr/bin/python3', ['-c', 'import requests']).status === 0,
-  },
+  pythonModule('requests'),
+  pythonModule('boto3'),
+  // S3 clients in Debian's version, whatever else of that name stands earlier on the PATH.
+  { command: 'aws', debian: 'awscli', isThere: () => existsSync('/usr/bin/aws') },
+  ...['s3cmd', 'rclone', 'restic', 's3fs', 'openssl'].map((name) => ({
+    command: name,
+    debian: name,
+    isThere: () => existsSync(join('/usr/bin', name)),
+  })),
 ]
+
+function pythonModule(name: string): Need {
+  const isThere = () => spawnSync('/usr/bin/python3', ['-c', `import ${name}`]).status === 0
+  return { command: `python3 with ${name}`, debian: `python3-${name}`, isThere }
+}
 
 export interface Wanted {
   /** The private PostgreSQL; not where HAVN_DATABASE_URL names another. */
