@@ -6,8 +6,12 @@ import type { Db } from './db.ts'
 import * as listing from './object-listing.ts'
 
 let db: Db
+const cleanups: (() => Promise<void>)[] = []
 before(async () => {
-  db = (await testDatabase({ after })).db
+  db = (await testDatabase({ after: (fn) => void cleanups.push(fn) })).db
+})
+after(async () => {
+  for (const fn of cleanups) await fn()
 })
 
 // Characters whose order differs between UTF-8 and UTF-16, both neighbours of the surrogates, the last one of all, the
