@@ -7,6 +7,8 @@ export const SCOPES = [
   'instances:write',
   'images:read',
   'images:write',
+  'storage:read',
+  'storage:write',
   'account:read',
   'account:write',
   'operator',
@@ -20,6 +22,8 @@ const TENANT_SCOPES: readonly Scope[] = [
   'instances:read',
   'instances:write',
   'images:read',
+  'storage:read',
+  'storage:write',
   'account:read',
   'account:write',
 ]
@@ -29,7 +33,7 @@ export const SCOPES_OF_SERVICE: Record<KeyService, readonly Scope[]> = {
   api: TENANT_SCOPES,
   pat: TENANT_SCOPES,
   vps: ['instances:read', 'instances:write', 'images:read', 'account:read'],
-  storage: ['account:read'],
+  storage: ['storage:read', 'storage:write', 'account:read'],
   dns: ['account:read'],
 }
 

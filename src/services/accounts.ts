@@ -1,10 +1,9 @@
 /** Accounts and what they log in with. */
-import { randomBytes } from 'node:crypto'
-import { hashPassword, randomSecret, seal } from '../lib/secrets.ts'
+import { hashPassword, randomSecret } from '../lib/secrets.ts'
 import type { AccountId } from '../model/ids.ts'
-import * as accessKeys from '../store/access-keys.ts'
 import * as accounts from '../store/accounts.ts'
 import { atomically, type Db } from '../store/db.ts'
+import * as accessKeys from './access-keys.ts'
 import { makeKey } from './api-keys.ts'
 import { allow, type Ctx, type ServiceSettings } from './ctx.ts'
 
@@ -51,21 +50,14 @@ export async function createWithCredentials(
       consolePasswordHash,
     })
     const { apiKey } = await makeKey(tx, { accountId: account.id, name: 'first key', service: 'api', isOperator })
-    const s3AccessKeyId = `HAVN${randomBytes(12).toString('hex').toUpperCase().slice(0, 16)}`
-    const s3SecretAccessKey = randomSecret(30)
-    await accessKeys.insert(tx, {
-      accessKeyId: s3AccessKeyId,
-      accountId: account.id,
-      name: 'first key',
-      secretSealed: seal(settings.masterKey, s3SecretAccessKey),
-    })
+    const pair = await accessKeys.make(tx, settings.masterKey, account.id, { name: 'first key' })
     const { apiUrl, s3Url, dnsAddress } = settings
     const credentials = {
       email: account.email,
       apiKey,
       consolePassword,
-      s3AccessKeyId,
-      s3SecretAccessKey,
+      s3AccessKeyId: pair.accessKeyId,
+      s3SecretAccessKey: pair.secretAccessKey,
       apiUrl,
       s3Url,
       dnsAddress,

@@ -64,6 +64,11 @@ export async function get(db: Db, id: AccountId): Promise<Account> {
   return row
 }
 
+/** For rules over all that an account has: one such change at a time. Others may still point at the row. */
+export async function lock(tx: Db, id: AccountId): Promise<void> {
+  await sql`SELECT 1 FROM account WHERE id = ${id} FOR NO KEY UPDATE`.execute(tx)
+}
+
 /** By text id, UUID, number or e-mail. */
 export async function find(db: Db, ref: string): Promise<Account | undefined> {
   const query = db.selectFrom('account').select(COLUMNS)

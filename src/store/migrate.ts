@@ -9,13 +9,14 @@ import * as core from './migrations/0001-core.ts'
 import * as instanceCount from './migrations/0002-instance-count.ts'
 import * as objects from './migrations/0003-objects.ts'
 import * as objectListing from './migrations/0005-object-listing.ts'
+import * as storageTiers from './migrations/0006-storage-tiers.ts'
 
 interface Migration {
   name: string
   sql: string
 }
 /** In the order they run. A migration that was released is never edited: add the next one. */
-export const MIGRATIONS: readonly Migration[] = [core, instanceCount, objects, objectListing]
+export const MIGRATIONS: readonly Migration[] = [core, instanceCount, objects, objectListing, storageTiers]
 
 const LOCK = 0x4861766e // "Havn"
 

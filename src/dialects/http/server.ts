@@ -15,7 +15,7 @@ import { type ApiContext, auditEntry, type Call, pathOf, type RoomContext } from
 import { idempotencyKey } from './change.ts'
 import { watchConnections } from './closing.ts'
 import { docsIndex, docsPage } from './docs.ts'
-import { asCloudError, type Problem } from './errors.ts'
+import { asCloudError, type Problem, RequestError } from './errors.ts'
 import { handle } from './handle.ts'
 import { healthRoutes } from './health.ts'
 import { createLimits, limitHeaders, spend } from './limits.ts'
@@ -300,7 +300,7 @@ function problemOf(error: CloudError | null, request: FastifyRequest): Problem {
     code,
     message,
     issues: details.issues ?? [],
-    isMalformed: error.constructor !== CloudError,
+    isMalformed: error instanceof RequestError,
     resource: details.resource ?? null,
   }
 }
