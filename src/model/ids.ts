@@ -51,6 +51,12 @@ export function uuidOfId(noun: Noun, id: string): string | null {
   return bytes && toUuid(bytes)
 }
 
+/** The text id of a noun's UUID, or null when the text is no UUID. */
+export function idOfUuid<N extends Noun>(noun: N, uuid: string): IdOf<N> | null {
+  if (!isUuid(uuid)) return null
+  return `${KINDS[noun]}_${toBase32(Buffer.from(uuid.replaceAll('-', ''), 'hex'))}` as IdOf<N>
+}
+
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 export const isUuid = (text: string): boolean => UUID.test(text)
 

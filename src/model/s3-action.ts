@@ -77,3 +77,24 @@ export const S3_ACTIONS = [
   's3:PutReplicationConfiguration',
 ] as const
 export type S3Action = (typeof S3_ACTIONS)[number]
+
+/** What policies of other clouds name and nobody can ask of us: accepted there, and never matched. */
+export const OTHER_S3_ACTIONS = [
+  's3:GetObjectTorrent',
+  's3:GetObjectVersionForReplication',
+  's3:GetObjectVersionTorrent',
+  's3:InitiateReplication',
+  's3:ObjectOwnerOverrideToBucketOwner',
+  's3:ReplicateDelete',
+  's3:ReplicateObject',
+  's3:ReplicateTags',
+  's3:RestoreObject',
+] as const
+
+/** Whether it concerns an object, not a bucket or the account; any letter case. */
+export const isObjectAction = (action: string): boolean => OBJECT_ACTION.test(action)
+const OBJECT_ACTION =
+  /^s3:(?:AbortMultipartUpload|BypassGovernanceRetention|ListMultipartUploadParts|ObjectOwnerOverrideToBucketOwner|Replicate\w+|RestoreObject|InitiateReplication|(?:Get|Put|Delete)Object\w*)$/i
+
+/** What a key that may only read may use. */
+export const isReadAction = (action: S3Action): boolean => /^s3:(?:Get|List)/.test(action)

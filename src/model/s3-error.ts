@@ -136,6 +136,7 @@ export const S3_ERRORS = {
   SlowDown: [503, 'rate_limited', 'Please reduce your request rate.'],
   TooManyBuckets: [400, 'quota_exceeded', 'You have attempted to create more buckets than allowed.'],
   UnexpectedContent: [400, 'invalid', 'This request contains unsupported content.'],
+  UnresolvableGrantByEmailAddress: [400, 'invalid', 'The e-mail address you provided does not match any account.'],
   XAmzContentSHA256Mismatch: [
     400,
     'invalid',

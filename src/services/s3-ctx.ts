@@ -7,6 +7,8 @@ import type { Db } from '../store/db.ts'
 
 export interface S3Caller {
   accountId: AccountId
+  /** As ARNs name it: `arn:aws:iam::10001:root`. */
+  accountNumber: number
   /** 64 hex digits that follow from the account; what owners and grantees are named by. */
   canonicalId: string
   displayName: string
