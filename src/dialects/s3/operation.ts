@@ -24,6 +24,8 @@ interface Taking {
   /** `document` is read whole, up to `documentMaxBytes` (1 MiB); `stream` never is. Default: none. */
   body?: 'none' | 'document' | 'stream'
   documentMaxBytes?: number
+  /** `object`: its checksum headers are about the object that it makes, not about its own body. Default: `body`. */
+  checksumOf?: 'body' | 'object'
 }
 
 /**

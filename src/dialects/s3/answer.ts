@@ -1,0 +1,131 @@
+/**
+ * Puts answers on the wire. Whatever happens to the request's body meanwhile, none of its bytes is ever taken for the
+ * next request: what is not read is thrown away, up to a bound, or the connection is closed.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { S3Error } from '../../model/s3-error.ts'
+import { errorDocument } from './errors.ts'
+import type { S3Answer } from './operation.ts'
+import { drain } from './source.ts'
+
+export interface Exchange {
+  request: IncomingMessage
+  response: ServerResponse
+  requestId: string
+  hostId: string
+  /** The client waits for `100 Continue` and did not get it. */
+  awaitsContinue(): boolean
+  /** Of the body, framing included. */
+  received(): number
+  /** Headers that every answer carries, errors too: CORS. */
+  headers: Record<string, string>
+}
+
+const DRAIN_MAX_BYTES = 1024 * 1024
+const STALLED_MS = 60_000 // a client that takes nothing for so long is gone
+const SERVER = 'Havn'
+
+/** Rejects only when the content breaks off; then the connection is closed, so that nobody takes it for whole. */
+export async function sendAnswer(exchange: Exchange, answer: S3Answer): Promise<void> {
+  const { request } = exchange
+  const { xml, text, content } = answer
+  const body = xml ?? text
+  const isEmpty = body === undefined && content === undefined
+  const status = answer.status ?? (isEmpty && request.method === 'DELETE' ? 204 : 200)
+  const headers = baseHeaders(exchange)
+  for (const [name, value] of Object.entries(answer.headers ?? {})) {
+    if (value !== undefined) headers[name] = value
+  }
+  if (content) {
+    headers['content-length'] = String(content.lengthBytes)
+    if (request.method === 'HEAD') return finish(exchange, status, headers, null)
+    return sendContent(exchange, status, headers, content)
+  }
+  if (xml !== undefined) headers['content-type'] ??= 'application/xml'
+  return finish(exchange, status, headers, body === undefined ? null : Buffer.from(body))
+}
+
+/** `resource` is the path as sent. */
+export function sendError(exchange: Exchange, error: S3Error, resource: string): Promise<void> {
+  const headers = { ...baseHeaders(exchange), ...error.headers }
+  const isSilent = error.status === 304 || error.status === 204
+  if (error.s3Code === 'RequestTimeout') headers.connection = 'close'
+  if (error.s3Code === 'SlowDown' || error.s3Code === 'ServiceUnavailable') headers['retry-after'] ??= '1'
+  if (!isSilent) headers['content-type'] = 'application/xml'
+  const { requestId, hostId } = exchange
+  const body = isSilent ? null : Buffer.from(errorDocument(error, { resource, requestId, hostId }))
+  return finish(exchange, error.status, headers, body)
+}
+
+const baseHeaders = ({ requestId, hostId, headers }: Exchange): Record<string, string> => ({
+  'x-amz-request-id': requestId,
+  'x-amz-id-2': hostId,
+  server: SERVER,
+  ...headers,
+})
+
+async function finish(
+  exchange: Exchange,
+  status: number,
+  headers: Record<string, string>,
+  body: Buffer | null,
+): Promise<void> {
+  const { request, response } = exchange
+  if (response.destroyed) return
+  const hasBody = body !== null && request.method !== 'HEAD'
+  if (body !== null || (status !== 204 && status !== 304)) headers['content-length'] ??= String(body?.length ?? 0)
+  if (request.complete) {
+    response.writeHead(status, headers)
+    response.end(hasBody ? body : undefined)
+    return
+  }
+  const left = bytesLeft(exchange)
+  const isWaiting = exchange.awaitsContinue()
+  const mustClose = isWaiting || left === null || left > DRAIN_MAX_BYTES
+  if (mustClose) headers.connection = 'close'
+  response.writeHead(status, headers)
+  // All of the answer goes out before the end of the exchange does: the client may stop sending when it reads it.
+  if (hasBody) response.write(body)
+  else response.flushHeaders()
+  const isDrained = isWaiting ? false : await drain(request)
+  const { socket } = response
+  response.end()
+  if (!isDrained && !mustClose) socket?.destroySoon()
+}
+
+/** Null: nobody knows. */
+function bytesLeft({ request, received }: Exchange): number | null {
+  if (request.headers['transfer-encoding'] !== undefined) return null
+  return Number(request.headers['content-length'] ?? 0) - received()
+}
+
+async function sendContent(
+  exchange: Exchange,
+  status: number,
+  headers: Record<string, string>,
+  content: NonNullable<S3Answer['content']>,
+): Promise<void> {
+  const { request, response } = exchange
+  const gone = new AbortController()
+  const onClose = () => gone.abort(new Error('the client is gone'))
+  const { socket } = response
+  const onStall = () => socket?.destroy(new Error('the client reads nothing'))
+  if (response.destroyed) onClose()
+  response.once('close', onClose)
+  socket?.setTimeout(STALLED_MS)
+  socket?.once('timeout', onStall)
+  // A body of a request that has none by its meaning; not worth the trouble of keeping the connection.
+  if (!request.complete) headers.connection = 'close'
+  try {
+    if (!response.destroyed) response.writeHead(status, headers)
+    await content.sendTo(response, gone.signal)
+    if (!response.destroyed) response.end()
+  } catch (error) {
+    socket?.destroy()
+    if (!gone.signal.aborted) throw error
+  } finally {
+    response.off('close', onClose)
+    socket?.off('timeout', onStall)
+    socket?.setTimeout(0)
+  }
+}

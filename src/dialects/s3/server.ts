@@ -1,0 +1,274 @@
+/**
+ * The S3 server: sockets in, answers out, for as many origins as it listens on. What is between is handle.ts. Node's
+ * own parser refuses requests that could be read in two ways (both lengths, two lengths, bare line ends); what it
+ * refuses is answered in the shape of S3, and the connection closed.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type ServerOptions as TlsOptions } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import { hostname } from 'node:os'
+import type { Bucket } from '../../model/bucket.ts'
+import { S3Error } from '../../model/s3-error.ts'
+import { watchConnections } from '../http/closing.ts'
+import { type AccessEntry, accessLine, printable } from './access-log.ts'
+import { type Exchange, sendAnswer, sendError } from './answer.ts'
+import { createDispatcher } from './dispatch.ts'
+import { asS3Error, chainOf, errorDocument } from './errors.ts'
+import { addressOf, type HandleParts, handle, type Incoming, type S3Parts, type Trace } from './handle.ts'
+import { type RequestHeaders, readHeaders } from './headers.ts'
+import type { Operation } from './operation.ts'
+import { createVerifier, type VerifierOptions } from './sigv4.ts'
+import { createSource } from './source.ts'
+import { type Domains, parseTarget, type Target } from './target.ts'
+
+export interface S3ServerOptions {
+  parts: S3Parts
+  operations: readonly Operation[]
+  findKey: VerifierOptions['findKey']
+  domains: Domains
+  /** Bodies under way at a time, both ways; more are told to slow down. */
+  maxBodies: number
+  /** A line of the access log, or one about trouble. */
+  log(line: string): void
+  /** After each request whose bucket was found. */
+  count?(entry: Counted): void
+  now?: () => Date
+  idleMs?: number
+}
+
+export interface Counted {
+  bucket: Bucket
+  isWrite: boolean
+  bytesIn: number
+  bytesOut: number
+}
+
+export interface S3Listen {
+  host: string
+  port: number
+  /** Several processes take turns at the same port. */
+  isShared?: boolean
+  tls?: TlsOptions
+}
+
+export interface S3Server {
+  /** Resolves with the port. */
+  listen(where: S3Listen): Promise<number>
+  /** New certificates for connections to come. */
+  renewTls(tls: TlsOptions): void
+  /** Requests under way may end within a few seconds. */
+  stop(): Promise<void>
+}
+
+const HTTP: ServerOptions = {
+  headersTimeout: 20_000,
+  requestTimeout: 0, // uploads take hours; a body that stands still is ended by idleMs
+  keepAliveTimeout: 65_000, // longer than SDKs keep theirs, so that they, not we, close
+  maxHeaderSize: 16 * 1024,
+  highWaterMark: 64 * 1024,
+  insecureHTTPParser: false,
+}
+const IDLE_BODY_MS = 60_000
+const HOST_ID = createHash('sha256').update(`${hostname()} ${process.pid}`).digest('base64')
+
+export function createS3Server(options: S3ServerOptions): S3Server {
+  const { parts, domains, now = () => new Date() } = options
+  const inside: HandleParts = {
+    parts,
+    verifier: createVerifier({ regions: parts.settings.regions, findKey: options.findKey, now }),
+    dispatcher: createDispatcher(options.operations),
+  }
+  const servers: { server: Server; closing: ReturnType<typeof watchConnections> }[] = []
+  let bodies = 0
+  let isStopping = false
+
+  async function serve(request: IncomingMessage, response: ServerResponse, isAwaited: boolean): Promise<void> {
+    const began = performance.now()
+    const bytesBefore = request.socket.bytesWritten
+    const source = createSource(request, response, isAwaited, options.idleMs ?? IDLE_BODY_MS)
+    const exchange: Exchange = {
+      request,
+      response,
+      requestId: randomBytes(8).toString('hex').toUpperCase(),
+      hostId: HOST_ID,
+      awaitsContinue: () => isAwaited && !source.isContinued(),
+      received: source.received,
+      headers: isStopping ? { connection: 'close' } : {},
+    }
+    const trace: Trace = { operation: null, caller: null, bucket: null }
+    let target: Target | null = null
+    let errorCode: string | null = null
+    let takesSlot = false
+    try {
+      const headers = readHeaders(request.rawHeaders)
+      refuseAmbiguous(headers, request)
+      target = parseTarget(request.url ?? '', headers.get('host'), domains)
+      const incoming: Incoming = {
+        id: exchange.requestId,
+        message: request,
+        headers,
+        target,
+        isSecure: 'encrypted' in request.socket,
+        bytes: source.bytes,
+      }
+      takesSlot = movesBytes(request)
+      if (takesSlot && ++bodies > options.maxBodies) throw new S3Error('SlowDown')
+      const answer = await handle(inside, incoming, trace)
+      await sendAnswer(exchange, answer)
+    } catch (thrown) {
+      const { error, isBug } = asS3Error(thrown)
+      errorCode = error.s3Code
+      if (isBug) report('error', `bug in request ${exchange.requestId}`, error)
+      if (response.headersSent) response.socket?.destroy()
+      else await sendError(exchange, error, resourceOf(target, request))
+    } finally {
+      if (takesSlot) bodies--
+      const bytesOut = Math.max(0, request.socket.bytesWritten - bytesBefore)
+      note({
+        request,
+        exchange,
+        trace,
+        target,
+        errorCode,
+        ms: performance.now() - began,
+        bytesIn: source.received(),
+        bytesOut,
+      })
+    }
+  }
+
+  function note(seen: {
+    request: IncomingMessage
+    exchange: Exchange
+    trace: Trace
+    target: Target | null
+    errorCode: string | null
+    ms: number
+    bytesIn: number
+    bytesOut: number
+  }): void {
+    const { request, exchange, trace, target, bytesIn, bytesOut } = seen
+    const method = request.method ?? ''
+    const entry: AccessEntry = {
+      requestId: exchange.requestId,
+      method,
+      path: request.url ?? '',
+      operation: trace.operation?.name ?? null,
+      bucket: target?.bucket ?? null,
+      status: exchange.response.statusCode,
+      errorCode: seen.errorCode,
+      ms: Math.round(seen.ms * 10) / 10,
+      bytesIn,
+      bytesOut,
+      accessKeyId: trace.caller?.accessKeyId ?? null,
+      accountId: trace.caller?.accountId ?? null,
+      address: addressOf(request),
+      agent: request.headers['user-agent'] ?? null,
+    }
+    options.log(accessLine(entry, now()))
+    if (trace.bucket) {
+      const isWrite = method !== 'GET' && method !== 'HEAD'
+      options.count?.({ bucket: trace.bucket, isWrite, bytesIn, bytesOut })
+    }
+  }
+
+  /** pino's numbers, as in the API's log. */
+  function report(level: 'warn' | 'error', msg: string, error: S3Error): void {
+    const entry = { level: level === 'warn' ? 40 : 50, time: now().toISOString(), msg, chain: chainOf(error) }
+    options.log(printable(JSON.stringify(entry)))
+  }
+
+  function open({ tls }: S3Listen): Server {
+    const server = tls ? createTlsServer({ ...HTTP, ...tls }) : createServer(HTTP)
+    const start = (isAwaited: boolean) => (request: IncomingMessage, response: ServerResponse) => {
+      // What breaks off is noticed by whoever reads or writes; without a listener it would end the process.
+      request.on('error', () => {})
+      response.on('error', () => {})
+      serve(request, response, isAwaited).catch((error) => {
+        report('error', 'cannot answer', asS3Error(error).error)
+        request.socket.destroy()
+      })
+    }
+    server.on('request', start(false))
+    server.on('checkContinue', start(true))
+    server.on('clientError', refuseUnreadable)
+    return server
+  }
+
+  return {
+    async listen(where) {
+      const server = open(where)
+      const closing = watchConnections(server)
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject)
+        server.listen(
+          { host: where.host, port: where.port, reusePort: where.isShared ?? false, backlog: 1024 },
+          resolve,
+        )
+      })
+      servers.push({ server, closing })
+      return (server.address() as AddressInfo).port
+    },
+    renewTls(tls) {
+      for (const { server } of servers) {
+        if ('setSecureContext' in server) (server as unknown as import('node:tls').Server).setSecureContext(tls)
+      }
+    },
+    async stop() {
+      isStopping = true
+      await Promise.all(
+        servers.map(({ server, closing }) => {
+          const closed = new Promise((resolve) => server.close(resolve))
+          server.closeIdleConnections()
+          closing.begin()
+          return closed
+        }),
+      )
+    },
+  }
+}
+
+/** Node refuses the worst itself; these it lets through. */
+function refuseAmbiguous(headers: RequestHeaders, request: IncomingMessage): void {
+  if (headers.all('host').length > 1) throw new S3Error('InvalidRequest', 'There are several Host headers.')
+  const coding = headers.get('transfer-encoding')
+  if (coding !== undefined && coding.trim().toLowerCase() !== 'chunked') {
+    request.destroy()
+    throw new S3Error('NotImplemented', 'The only transfer coding is chunked.')
+  }
+}
+
+/** Uploads, and what may become a download. */
+const movesBytes = ({ method }: IncomingMessage): boolean => method === 'PUT' || method === 'POST' || method === 'GET'
+
+const resourceOf = (target: Target | null, request: IncomingMessage): string =>
+  target?.path ?? (request.url ?? '').replace(/\?.*/s, '')
+
+/** Not HTTP that we can read, so there is no request to answer; the socket gets the answer's text. */
+function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const requestId = randomBytes(8).toString('hex').toUpperCase()
+  const known = unreadable(error.code ?? '')
+  const body = errorDocument(known, { resource: '', requestId, hostId: HOST_ID })
+  const head = [
+    'HTTP/1.1 400 Bad Request',
+    'Content-Type: application/xml',
+    `x-amz-request-id: ${requestId}`,
+    `x-amz-id-2: ${HOST_ID}`,
+    `Date: ${new Date().toUTCString()}`,
+    'Server: Havn',
+    'Connection: close',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroySoon())
+}
+
+function unreadable(code: string): S3Error {
+  if (code === 'HPE_HEADER_OVERFLOW') return new S3Error('MetadataTooLarge', 'Your request’s headers are too large.')
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new S3Error('RequestTimeout')
+  return new S3Error('BadRequest', 'An error occurred when parsing the HTTP request.')
+}
