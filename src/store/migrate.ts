@@ -8,6 +8,7 @@ import { type Db, execute } from './db.ts'
 import * as core from './migrations/0001-core.ts'
 import * as instanceCount from './migrations/0002-instance-count.ts'
 import * as objects from './migrations/0003-objects.ts'
+import * as objectFunctions from './migrations/0004-object-functions.ts'
 import * as objectListing from './migrations/0005-object-listing.ts'
 import * as storageTiers from './migrations/0006-storage-tiers.ts'
 
@@ -16,7 +17,14 @@ interface Migration {
   sql: string
 }
 /** In the order they run. A migration that was released is never edited: add the next one. */
-export const MIGRATIONS: readonly Migration[] = [core, instanceCount, objects, objectListing, storageTiers]
+export const MIGRATIONS: readonly Migration[] = [
+  core,
+  instanceCount,
+  objects,
+  objectFunctions,
+  objectListing,
+  storageTiers,
+]
 
 const LOCK = 0x4861766e // "Havn"
 

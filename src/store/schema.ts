@@ -314,7 +314,7 @@ export interface Schema {
     blob_start: number
     length: number
   }
-  released_blob: { blob_id: string; released_at: TimestampByDefault }
+  released_blob: { number: GeneratedAlways<number>; blob_id: string; released_at: TimestampByDefault }
   object_reader: { process_id: string; oldest_read_at: Timestamp | null; seen_at: TimestampByDefault }
   multipart_upload: {
     id: string

@@ -90,9 +90,11 @@ CREATE TABLE body_segment (
   PRIMARY KEY (body_id, body_start)
 );
 CREATE INDEX body_segment_blob ON body_segment (blob_id);
--- Blobs that lost a segment. The sweeper looks whether it was the last one, and waits for those who still read.
+-- Blobs that lost a segment, each time they did: a log, so that nobody waits for another who releases the same blob.
+-- The sweeper looks whether it was the last segment, and waits for those who still read.
 CREATE TABLE released_blob (
-  blob_id uuid PRIMARY KEY,
+  number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  blob_id uuid NOT NULL,
   released_at timestamptz NOT NULL DEFAULT cloud_now()
 );
 -- One row per process that serves bodies: nothing released since its oldest read began is removed.
@@ -136,13 +138,13 @@ CREATE TABLE bucket_usage (
   bucket_number bigint NOT NULL,
   shard int NOT NULL,
   objects bigint NOT NULL DEFAULT 0,                -- keys that a listing shows
-  versions bigint NOT NULL DEFAULT 0,
+  versions bigint NOT NULL DEFAULT 0,               -- rows: every version and delete marker
   bytes bigint NOT NULL DEFAULT 0,                  -- of all versions
   upload_bytes bigint NOT NULL DEFAULT 0,           -- of parts that are not yet an object
   byte_seconds numeric NOT NULL DEFAULT 0,          -- of the hour that counted_at lies in
   counted_at timestamptz NOT NULL DEFAULT cloud_now(),
   PRIMARY KEY (bucket_number, shard)
-);
+) WITH (fillfactor = 25);                           -- room to update in place
 -- Raw material of the ledger: what each bucket held and moved in each hour.
 CREATE TABLE bucket_hour (
   bucket_id text NOT NULL,
