@@ -12,3 +12,10 @@ const BUCKET_LOCKS = 0x626b
 export async function lockAlone(tx: Db, bucketNumber: number): Promise<void> {
   await sql`SELECT pg_advisory_xact_lock(${BUCKET_LOCKS}::int, (${bucketNumber}::bigint & 2147483647)::int)`.execute(tx)
 }
+
+/** Beside other writers. Publishing and deleting objects do it themselves. */
+export async function lockShared(tx: Db, bucketNumber: number): Promise<void> {
+  await sql`SELECT pg_advisory_xact_lock_shared(${BUCKET_LOCKS}::int, (${bucketNumber}::bigint & 2147483647)::int)`.execute(
+    tx,
+  )
+}

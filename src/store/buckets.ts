@@ -115,9 +115,11 @@ export function remove(db: Db, bucket: Bucket): Promise<'removed' | 'not empty' 
         DELETE FROM body_segment USING upload_part part, multipart_upload upload
         WHERE upload.bucket_number = ${number} AND part.upload_id = upload.id AND body_segment.body_id = part.body_id
         RETURNING blob_id)
-      INSERT INTO released_blob (blob_id) SELECT DISTINCT blob_id FROM gone ON CONFLICT DO NOTHING`.execute(tx)
+      INSERT INTO released_blob (blob_id) SELECT DISTINCT blob_id FROM gone`.execute(tx)
     await tx.deleteFrom('multipart_upload').where('bucket_number', '=', number).execute()
-    await tx.deleteFrom('bucket_usage').where('bucket_number', '=', number).execute()
+    // What it held until now still belongs on the bill.
+    await sql`SELECT close_usage(${number}::bigint, shard, cloud_now(), true) FROM bucket_usage
+      WHERE bucket_number = ${number}`.execute(tx)
     await tx.deleteFrom('bucket').where('id', '=', id).execute()
     await tx
       .updateTable('bucket_name')

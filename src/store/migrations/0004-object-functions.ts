@@ -8,16 +8,11 @@
  */
 export const name = '0004-object-functions'
 
-/** The key spaces of advisory locks: (space, number) for buckets and accounts, 64 bits of hash for keys. */
+/** The spaces of advisory locks: (space, number) for buckets, as in bucket-lock.ts, and accounts; 64 bits of hash for keys. */
 const BUCKET_LOCKS = 0x626b
 const ACCOUNT_LOCKS = 0x6163
 
 export const sql = `
-CREATE FUNCTION share_bucket(p_bucket bigint) RETURNS void LANGUAGE sql AS
-  $$ SELECT pg_advisory_xact_lock_shared(${BUCKET_LOCKS}, (p_bucket & 2147483647)::int) $$;
-CREATE FUNCTION hold_bucket(p_bucket bigint) RETURNS void LANGUAGE sql AS
-  $$ SELECT pg_advisory_xact_lock(${BUCKET_LOCKS}, (p_bucket & 2147483647)::int) $$;
-
 -- Hours begin at the full hour of UTC, whatever zone a session is in.
 CREATE FUNCTION hour_of(p_at timestamptz) RETURNS timestamptz LANGUAGE sql IMMUTABLE AS
   $$ SELECT date_bin('1 hour', p_at, '2000-01-01 00:00:00+00') $$;
