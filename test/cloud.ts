@@ -13,6 +13,7 @@ import { bootstrap } from '../src/main/bootstrap.ts'
 import { type Config, readConfig } from '../src/main/config.ts'
 import { type AppContext, buildContext } from '../src/main/context.ts'
 import { ensureInstallationKeys } from '../src/main/keys.ts'
+import { type S3, startS3 } from '../src/main/s3.ts'
 import { startWorker, type Worker } from '../src/main/worker.ts'
 import type { Credentials } from '../src/services/accounts.ts'
 import { type Db, execute } from '../src/store/db.ts'
@@ -20,6 +21,8 @@ import { emptyDatabase } from './database.ts'
 
 export interface Cloud {
   apiUrl: string
+  /** The S3 server's origin; the owner's keys are in `credentials`. */
+  s3Url: string
   credentials: Credentials
   /** Of the owner, who is an operator. */
   ownerKey: string
@@ -27,6 +30,9 @@ export interface Cloud {
   context: AppContext
   config: Config
   api: Api
+  s3: S3
+  /** What the S3 server logged, a JSON line each. */
+  s3Log: readonly string[]
   worker: Worker
   simulator: Simulator
   /** A JSON call to the native API as the owner, or with another key. */
@@ -65,6 +71,7 @@ export async function startCloud(
     HAVN_HOME: home,
     HAVN_COMPUTE: 'simulator',
     HAVN_LISTEN: '127.0.0.1:0',
+    HAVN_S3_LISTEN: '127.0.0.1:0',
     ...options.env,
   })
   const paths = pathsOf(home)
@@ -76,14 +83,22 @@ export async function startCloud(
   const worker = options.withoutWorker ? null : await startWorker(context, { log: () => {} })
   const api = await startApi(context, { checksAnswers: true })
 
+  const s3Log: string[] = []
+  const s3 = await startS3(context, { log: (line) => void s3Log.push(line) })
+  // Nobody knows the port before.
+  context.settings.s3Url = s3.url
+
   const cloud: Cloud = {
     apiUrl: api.url,
-    credentials,
+    s3Url: s3.url,
+    s3Log,
+    credentials: { ...credentials, s3Url: s3.url },
     ownerKey: credentials.apiKey,
     db: context.db,
     context,
     config,
     api,
+    s3,
     worker: worker as Worker,
     simulator,
     async call<T>(method: string, path: string, body?: unknown, key: string | null = credentials.apiKey) {
@@ -100,6 +115,7 @@ export async function startCloud(
     },
     advance: (ms) => execute(context.db, `UPDATE clock SET time_offset = time_offset + interval '${ms} ms'`),
     async close() {
+      await s3.stop()
       await api.stop()
       await cloud.worker?.stop()
       await context.close()

@@ -10,6 +10,8 @@ export interface Paths {
   images: string
   uploads: string
   instances: string
+  /** Bodies of object storage, when they are kept as files. */
+  objects: string
   tasks: string
   keys: string
   logs: string
@@ -44,6 +46,7 @@ export function pathsOf(home: string, uid = process.getuid?.() ?? 0): Paths {
     images: at('images'),
     uploads: at('uploads'),
     instances: at('instances'),
+    objects: at('objects'),
     tasks: at('tasks'),
     keys: at('keys'),
     logs: at('logs'),

@@ -3,7 +3,7 @@
  * variable stands in the README's table.
  */
 import { createHash } from 'node:crypto'
-import { homedir } from 'node:os'
+import { availableParallelism, homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 
@@ -38,7 +38,50 @@ export interface Config {
   /** ACPI shutdown, then power off. */
   shutdownSeconds: number
   limits: { perKey: number; perKeyBurst: number; createsPerKey: number; failedLoginsPerMinute: number }
+  storage: StorageConfig
 }
+
+export interface StorageConfig {
+  /** What S3 clients sign with: ours, then those we accept as well. */
+  regions: readonly [string, ...string[]]
+  /** Base domains of virtual-hosted buckets. */
+  domains: readonly string[]
+  websiteDomain: string
+  /** What credentials tell clients to connect to; null = the address we listen on. */
+  url: string | null
+  processes: number
+  tls: (Listen & { certFile: string; keyFile: string }) | null
+  /** Bodies under way at a time, in each process. */
+  maxBodies: number
+  objects: { driver: 'filesystem' } | ({ driver: 's3' } & ClusterConfig)
+  bucketNameReuse: 'never' | 'owner'
+  /** How often lifecycle rules are applied. */
+  lifecycleMinutes: number
+  allowCustomerKeysOverHttp: boolean
+}
+
+/** An S3-compatible cluster that keeps the bytes. */
+export interface ClusterConfig {
+  endpoint: string
+  region: string
+  bucket: string
+  prefix: string
+  accessKeyId: string
+  secretAccessKey: string
+}
+
+const PROCESSES_MAX = 8
+const list = (fallback: string) =>
+  z
+    .string()
+    .default(fallback)
+    .transform((text) =>
+      text
+        .split(',')
+        .map((one) => one.trim().toLowerCase())
+        .filter((one) => one !== ''),
+    )
+    .refine((items) => items.length > 0, 'names nothing')
 
 const listen = (fallback: string) =>
   z
@@ -72,6 +115,25 @@ const Environment = z.object({
   HAVN_RATE_PER_KEY_BURST: number(2000, 1, 1e9),
   HAVN_RATE_CREATES: number(100, 1, 1e9),
   HAVN_RATE_FAILED_LOGINS: number(10, 1, 1e9),
+  HAVN_S3_REGION: list('eu-north-1'),
+  HAVN_S3_DOMAIN: list('localhost,s3.localhost'),
+  HAVN_S3_WEBSITE_DOMAIN: z.string().default('website.localhost'),
+  HAVN_S3_URL: z.url({ protocol: /^https?$/ }).optional(),
+  HAVN_S3_PROCESSES: number(Math.min(availableParallelism(), PROCESSES_MAX), 1, 64).pipe(z.int()),
+  HAVN_S3_TLS_LISTEN: listen('127.0.0.1:9443'),
+  HAVN_S3_TLS_CERT: z.string().optional(),
+  HAVN_S3_TLS_KEY: z.string().optional(),
+  HAVN_S3_MAX_BODIES: number(512, 1, 100_000).pipe(z.int()),
+  HAVN_OBJECTS: z.enum(['filesystem', 's3']).default('filesystem'),
+  HAVN_OBJECTS_S3_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
+  HAVN_OBJECTS_S3_REGION: z.string().default('us-east-1'),
+  HAVN_OBJECTS_S3_BUCKET: z.string().optional(),
+  HAVN_OBJECTS_S3_PREFIX: z.string().default(''),
+  HAVN_OBJECTS_S3_ACCESS_KEY_ID: z.string().optional(),
+  HAVN_OBJECTS_S3_SECRET_ACCESS_KEY: z.string().optional(),
+  HAVN_BUCKET_NAME_REUSE: z.enum(['never', 'owner']).default('never'),
+  HAVN_LIFECYCLE_MINUTES: number(60, 0.01, 1440),
+  HAVN_SSE_C_OVER_HTTP: z.enum(['no', 'yes']).default('no'),
 })
 
 /** A setting is wrong; the message says which and how. */
@@ -108,5 +170,49 @@ export function readConfig(env: NodeJS.ProcessEnv, isRoot = process.getuid?.() =
       createsPerKey: e.HAVN_RATE_CREATES,
       failedLoginsPerMinute: e.HAVN_RATE_FAILED_LOGINS,
     },
+    storage: storageOf(e),
+  }
+}
+
+function storageOf(e: z.infer<typeof Environment>): StorageConfig {
+  return {
+    regions: e.HAVN_S3_REGION as [string, ...string[]],
+    domains: e.HAVN_S3_DOMAIN,
+    websiteDomain: e.HAVN_S3_WEBSITE_DOMAIN.toLowerCase(),
+    url: e.HAVN_S3_URL?.replace(/\/+$/, '') ?? null,
+    processes: e.HAVN_S3_PROCESSES,
+    tls: tlsOf(e),
+    maxBodies: e.HAVN_S3_MAX_BODIES,
+    objects: objectsOf(e),
+    bucketNameReuse: e.HAVN_BUCKET_NAME_REUSE,
+    lifecycleMinutes: e.HAVN_LIFECYCLE_MINUTES,
+    allowCustomerKeysOverHttp: e.HAVN_SSE_C_OVER_HTTP === 'yes',
+  }
+}
+
+function tlsOf(e: z.infer<typeof Environment>): StorageConfig['tls'] {
+  const [certFile, keyFile] = [e.HAVN_S3_TLS_CERT, e.HAVN_S3_TLS_KEY]
+  if (certFile === undefined && keyFile === undefined) return null
+  if (certFile === undefined || keyFile === undefined) {
+    throw new ConfigError('HAVN_S3_TLS_CERT and HAVN_S3_TLS_KEY name a certificate and its key: set both or none')
+  }
+  return { ...e.HAVN_S3_TLS_LISTEN, certFile: resolve(certFile), keyFile: resolve(keyFile) }
+}
+
+function objectsOf(e: z.infer<typeof Environment>): StorageConfig['objects'] {
+  if (e.HAVN_OBJECTS === 'filesystem') return { driver: 'filesystem' }
+  const need = (name: keyof typeof e & `HAVN_OBJECTS_S3_${string}`): string => {
+    const value = e[name]
+    if (value === undefined) throw new ConfigError(`${name}: HAVN_OBJECTS=s3 needs it`)
+    return value
+  }
+  return {
+    driver: 's3',
+    endpoint: need('HAVN_OBJECTS_S3_ENDPOINT').replace(/\/+$/, ''),
+    region: need('HAVN_OBJECTS_S3_REGION'),
+    bucket: need('HAVN_OBJECTS_S3_BUCKET'),
+    prefix: need('HAVN_OBJECTS_S3_PREFIX'),
+    accessKeyId: need('HAVN_OBJECTS_S3_ACCESS_KEY_ID'),
+    secretAccessKey: need('HAVN_OBJECTS_S3_SECRET_ACCESS_KEY'),
   }
 }

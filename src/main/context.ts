@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import type { ComputeDriver } from '../drivers/compute/compute.ts'
 import { createQemuDriver } from '../drivers/compute/qemu/driver.ts'
 import { createSimulator } from '../drivers/compute/simulator.ts'
+import { createFilesystemObjects } from '../drivers/objects/filesystem.ts'
+import type { ObjectsDriver } from '../drivers/objects/objects.ts'
 import type { ImageTools, TaskTools } from '../jobs/tools.ts'
 import { type Paths, pathsOf } from '../lib/paths.ts'
 import type { ServiceSettings } from '../services/ctx.ts'
@@ -19,6 +21,8 @@ export interface AppContext {
   databaseUrl: string
   db: Db
   compute: ComputeDriver
+  /** Not opened: whoever uses it does that. */
+  objects: ObjectsDriver
   /** Detached work and image files of this host. */
   tasks: TaskTools
   images: ImageTools
@@ -33,16 +37,17 @@ export interface Overrides {
 
 export async function buildContext(
   config: Config,
-  process: 'api' | 'worker' | 'up',
+  process: 'api' | 'worker' | 's3' | 'up',
   overrides: Overrides = {},
 ): Promise<AppContext> {
   const paths = pathsOf(config.home)
   const url = overrides.databaseUrl ?? databaseUrl(config, paths)
   const db = connect(url, { name: `havn ${process}`, max: process === 'api' ? 20 : 16 })
   const compute = overrides.compute ?? createCompute(config, paths)
+  const objects = createObjects(config, paths)
   const settings = await readServiceSettings(config, paths)
   const { tasks, images } = config.compute === 'qemu' ? createHostWork(paths) : NO_HOST_WORK
-  return { config, paths, databaseUrl: url, db, compute, tasks, images, settings, close: () => db.destroy() }
+  return { config, paths, databaseUrl: url, db, compute, objects, tasks, images, settings, close: () => db.destroy() }
 }
 
 export function createCompute(config: Config, paths: Paths): ComputeDriver {
@@ -53,6 +58,15 @@ export function createCompute(config: Config, paths: Paths): ComputeDriver {
       return createSimulator({ folder: paths.simulator })
     case 'incus':
       throw new Error('HAVN_COMPUTE=incus is not part of this version; use qemu or simulator')
+  }
+}
+
+export function createObjects({ storage }: Config, paths: Paths): ObjectsDriver {
+  switch (storage.objects.driver) {
+    case 'filesystem':
+      return createFilesystemObjects({ folder: paths.objects })
+    case 's3':
+      throw new Error('HAVN_OBJECTS=s3 is not part of this version; use filesystem')
   }
 }
 
@@ -69,7 +83,7 @@ async function readServiceSettings(config: Config, paths: Paths): Promise<Servic
     ownSshKey: config.compute === 'simulator' ? null : keys.sshPublicKey,
     masterKey: keys.masterKey,
     apiUrl: `http://${authority(config.api)}`,
-    s3Url: `http://${authority(config.s3)}`,
+    s3Url: config.storage.url ?? `http://${authority(config.s3)}`,
     dnsAddress: authority(config.dns),
     uploadsFolder: paths.uploads,
   }

@@ -15,7 +15,7 @@ export function ensureHome(paths: Paths, isRoot = process.getuid?.() === 0): voi
   const passable = isRoot ? 0o711 : 0o700
   ensureFolder(paths.home, { mode: passable })
   ensureFolder(paths.run, { mode: passable })
-  for (const folder of [paths.keys, paths.logs]) ensureFolder(folder, { mode: 0o700 })
+  for (const folder of [paths.keys, paths.logs, paths.objects]) ensureFolder(folder, { mode: 0o700 })
 }
 
 function refuseClosedParents(folder: string): void {

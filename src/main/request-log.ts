@@ -1,5 +1,5 @@
 /**
- * The log of the API process: every request as one JSON line in `logs/requests.log`, and what somebody should look at
+ * The log of a process that serves requests: each as one JSON line in `logs/requests.log` (or a file of its own), and what somebody should look at
  * also as a readable line on standard error, from where it reaches the supervisor's log. Lines are gathered for a
  * moment, because a write for each would cost more than many a request.
  */
@@ -21,8 +21,12 @@ interface Entry {
   err?: { message?: string }
 }
 
-export function requestLog(folder: string, complain = (line: string) => console.error(line)): RequestLog {
-  const file = join(folder, 'requests.log')
+export function requestLog(
+  folder: string,
+  complain = (line: string) => console.error(line),
+  name = 'requests.log',
+): RequestLog {
+  const file = join(folder, name)
   let lines: string[] = []
   let timer: NodeJS.Timeout | undefined
 
@@ -50,6 +54,7 @@ export function requestLog(folder: string, complain = (line: string) => console.
     },
   }
   return {
+    write: stream.write,
     logger: { level: 'info', base: null, timestamp: () => `,"time":"${new Date().toISOString()}"`, stream },
     flush,
   }
@@ -57,6 +62,8 @@ export function requestLog(folder: string, complain = (line: string) => console.
 
 export interface RequestLog {
   logger: NonNullable<FastifyServerOptions['logger']>
+  /** A line as pino would write it. */
+  write(line: string): void
   /** Writes what is still gathered. */
   flush(): void
 }

@@ -1,0 +1,187 @@
+/**
+ * An S3 process: the protocol's server on its own origin. It keeps no state but memories that a notice of the database
+ * clears, so any number of them share the port.
+ */
+import { readFileSync } from 'node:fs'
+import { setInterval } from 'node:timers'
+import { operations } from '../dialects/s3/operations.ts'
+import { createS3Server, type S3Server } from '../dialects/s3/server.ts'
+import type { KnownKey } from '../dialects/s3/sigv4.ts'
+import { createHashing } from '../lib/hashing/hashing.ts'
+import { canonicalIdOf } from '../model/canonical-id.ts'
+import { describeError } from '../model/errors.ts'
+import { findSigner, touch } from '../services/access-keys.ts'
+import { createBucketMemory } from '../services/bucket-memory.ts'
+import type { S3Settings } from '../services/s3-ctx.ts'
+import { KEY_CHANNEL } from '../store/api-keys.ts'
+import { listRegions } from '../store/catalog.ts'
+import type { Db } from '../store/db.ts'
+import { listen } from '../store/listen.ts'
+import { type AppContext, authority } from './context.ts'
+
+export interface S3 {
+  /** `http://host:port`, with the port that was bound when the config says 0. */
+  url: string
+  /** The same over TLS, where it is configured. */
+  tlsUrl: string | null
+  stop(): Promise<void>
+}
+
+export interface S3Options {
+  /** A line of JSON, as pino would write it: a request, or trouble. */
+  log?: (line: string) => void
+  /** Other processes listen on the same port. */
+  sharesPort?: boolean
+}
+
+const TOUCH_MS = 30_000
+const TLS_CHECK_MS = 60_000
+
+export async function startS3(context: AppContext, options: S3Options = {}): Promise<S3> {
+  const { config, db, objects } = context
+  const { storage } = config
+  const log = options.log ?? (() => {})
+  const warn = (message: string, error?: unknown) => {
+    const chain = error === undefined ? undefined : describeError(error)
+    log(JSON.stringify({ level: 40, time: new Date().toISOString(), msg: message, chain }))
+  }
+  await objects.open()
+  const keys = rememberKeys(db, context.settings.masterKey, warn)
+  const listener = listen(context.databaseUrl, [KEY_CHANNEL], (_, keyId) => keys.forget(keyId), keys.onConnection)
+  const hashing = createHashing()
+  const server = createS3Server({
+    parts: {
+      db,
+      objects,
+      hashing,
+      settings: await readSettings(context),
+      buckets: createBucketMemory(db),
+      reading: () => () => {},
+      warn,
+    },
+    operations,
+    findKey: keys.find,
+    domains: { s3: storage.domains, website: storage.websiteDomain },
+    maxBodies: storage.maxBodies,
+    log,
+  })
+  const isShared = options.sharesPort ?? false
+  const port = await server.listen({ ...config.s3, isShared })
+  const tls = await listenTls(server, storage.tls, isShared, warn)
+  return {
+    url: `http://${authority({ ...config.s3, port })}`,
+    tlsUrl: tls && `https://${authority({ host: tls.host, port: tls.port })}`,
+    async stop() {
+      tls?.stop()
+      await server.stop()
+      await listener.close()
+      await keys.stop()
+      await hashing.close()
+      await objects.close()
+    },
+  }
+}
+
+async function readSettings({ config, db, settings }: AppContext): Promise<S3Settings> {
+  const { storage } = config
+  const [region] = await listRegions(db)
+  const names = region ? [...region.aliases, region.id] : ['local']
+  // A place of storage is called like `no-oslo-1`; the region's other names are understood as well.
+  const locations = names.sort((a, b) => Number(/-\d+$/.test(b)) - Number(/-\d+$/.test(a)))
+  return {
+    regions: storage.regions,
+    locations: locations as [string, ...string[]],
+    defaultTier: 'standard',
+    bucketNameReuse: storage.bucketNameReuse,
+    masterKey: settings.masterKey,
+    url: settings.s3Url.replace(/^https?:\/\//, ''),
+    allowCustomerKeysOverHttp: storage.allowCustomerKeysOverHttp,
+  }
+}
+
+const KEYS_MAX = 10_000
+/** Long enough to spare the query, short enough that a suspension is felt: it sends no notice. */
+const REMEMBERED_MS = 10_000
+
+/**
+ * The access keys that signatures are checked with. A notice takes a revoked one out at once; while the notices'
+ * connection is down nothing is remembered at all. Of a key that does not exist nothing is remembered either.
+ */
+function rememberKeys(db: Db, masterKey: Buffer, warn: (message: string, error?: unknown) => void) {
+  const known = new Map<string, { key: KnownKey; at: number }>()
+  const used = new Set<string>()
+  let isConnected = false
+  let generation = 0
+
+  async function find(accessKeyId: string): Promise<KnownKey | null> {
+    const kept = known.get(accessKeyId)
+    if (kept && isConnected && performance.now() - kept.at < REMEMBERED_MS) {
+      used.add(accessKeyId)
+      return kept.key
+    }
+    const before = generation
+    const signer = await findSigner(db, masterKey, accessKeyId)
+    if (!signer) return null
+    const { secretAccessKey, suspendedReason, ...caller } = signer
+    const key: KnownKey = {
+      secretAccessKey,
+      caller: { ...caller, canonicalId: canonicalIdOf(caller.accountId) },
+      isSuspended: suspendedReason !== null,
+    }
+    // A notice that came meanwhile may have been about this key.
+    if (generation === before) {
+      if (known.size >= KEYS_MAX) known.clear()
+      known.set(accessKeyId, { key, at: performance.now() })
+    }
+    used.add(accessKeyId)
+    return key
+  }
+
+  async function noteUse(): Promise<void> {
+    const ids = [...used]
+    used.clear()
+    await touch(db, ids).catch((error) => warn('cannot note the use of access keys', error))
+  }
+  const timer = setInterval(() => void noteUse(), TOUCH_MS).unref()
+
+  return {
+    find,
+    forget(accessKeyId: string): void {
+      generation++
+      known.delete(accessKeyId)
+    },
+    onConnection(isUp: boolean): void {
+      generation++
+      isConnected = isUp
+      known.clear()
+    },
+    async stop(): Promise<void> {
+      clearInterval(timer)
+      await noteUse()
+    },
+  }
+}
+
+/** The certificate is read again every minute, so that a renewal needs no restart. */
+async function listenTls(
+  server: S3Server,
+  tls: AppContext['config']['storage']['tls'],
+  isShared: boolean,
+  warn: (message: string, error?: unknown) => void,
+): Promise<{ host: string; port: number; stop(): void } | null> {
+  if (!tls) return null
+  const read = () => ({ cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) })
+  let now = read()
+  const port = await server.listen({ host: tls.host, port: tls.port, isShared, tls: now })
+  const timer = setInterval(() => {
+    try {
+      const next = read()
+      if (next.cert.equals(now.cert) && next.key.equals(now.key)) return
+      server.renewTls(next)
+      now = next
+    } catch (error) {
+      warn(`cannot read the certificate ${tls.certFile}; the last one stays`, error)
+    }
+  }, TLS_CHECK_MS).unref()
+  return { host: tls.host, port, stop: () => clearInterval(timer) }
+}
