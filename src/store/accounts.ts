@@ -87,3 +87,10 @@ export async function list(db: Db, { limit, offset }: { limit: number; offset: n
     .executeTakeFirstOrThrow()
   return { items, total }
 }
+
+/** What accounts are called, by their ids; those that are not there are left out. */
+export async function names(db: Db, ids: readonly AccountId[]): Promise<Map<AccountId, string>> {
+  if (ids.length === 0) return new Map()
+  const rows = await db.selectFrom('account').select(['id', 'name']).where('id', 'in', ids).execute()
+  return new Map(rows.map(({ id, name }) => [id, name]))
+}

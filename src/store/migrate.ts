@@ -11,6 +11,7 @@ import * as objects from './migrations/0003-objects.ts'
 import * as objectFunctions from './migrations/0004-object-functions.ts'
 import * as objectListing from './migrations/0005-object-listing.ts'
 import * as storageTiers from './migrations/0006-storage-tiers.ts'
+import * as multipart from './migrations/0007-multipart.ts'
 
 interface Migration {
   name: string
@@ -24,6 +25,7 @@ export const MIGRATIONS: readonly Migration[] = [
   objectFunctions,
   objectListing,
   storageTiers,
+  multipart,
 ]
 
 const LOCK = 0x4861766e // "Havn"
