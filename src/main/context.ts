@@ -42,12 +42,19 @@ export async function buildContext(
 ): Promise<AppContext> {
   const paths = pathsOf(config.home)
   const url = overrides.databaseUrl ?? databaseUrl(config, paths)
-  const db = connect(url, { name: `havn ${process}`, max: process === 'api' ? 20 : 16 })
+  const db = connect(url, { name: `havn ${process}`, max: connectionsOf(process, config) })
   const compute = overrides.compute ?? createCompute(config, paths)
   const objects = createObjects(config, paths)
   const settings = await readServiceSettings(config, paths)
   const { tasks, images } = config.compute === 'qemu' ? createHostWork(paths) : NO_HOST_WORK
   return { config, paths, databaseUrl: url, db, compute, objects, tasks, images, settings, close: () => db.destroy() }
+}
+
+const S3_CONNECTIONS_MAX = 96 // of all S3 processes together; the private PostgreSQL takes 200
+
+function connectionsOf(process: 'api' | 'worker' | 's3' | 'up', { storage }: Config): number {
+  if (process === 's3') return Math.max(4, Math.min(16, Math.floor(S3_CONNECTIONS_MAX / storage.processes)))
+  return process === 'api' ? 20 : 16
 }
 
 export function createCompute(config: Config, paths: Paths): ComputeDriver {

@@ -94,19 +94,23 @@ function ownKeys(): string[] {
 const READY_MS = 60_000
 
 /** Until the API says that the database answers and a worker was seen. */
-export async function waitUntilReady(apiUrl: string, signal: AbortSignal): Promise<void> {
+export const waitUntilReady = (apiUrl: string, signal: AbortSignal): Promise<void> =>
+  waitUntilAnswers(`the API at ${apiUrl}`, `${apiUrl}/readyz`, 200, signal)
+
+/** Until an S3 process refuses a stranger in good order. */
+export const waitUntilS3Answers = (url: string, signal: AbortSignal): Promise<void> =>
+  waitUntilAnswers(`S3 at ${url}`, `${url}/`, 403, signal)
+
+async function waitUntilAnswers(what: string, url: string, status: number, signal: AbortSignal): Promise<void> {
   const end = performance.now() + READY_MS
   for (let last = 'it does not answer'; ; await delay(50, undefined, { signal })) {
     try {
-      const response = await fetch(`${apiUrl}/readyz`, {
-        signal: AbortSignal.any([signal, AbortSignal.timeout(5_000)]),
-      })
-      if (response.ok) return
+      const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(5_000)]) })
+      if (response.status === status) return
       last = (await response.text()).slice(0, 300)
     } catch {
       signal.throwIfAborted()
     }
-    if (performance.now() > end)
-      throw new Error(`the API at ${apiUrl} is not ready after ${READY_MS / 1000} s: ${last}`)
+    if (performance.now() > end) throw new Error(`${what} is not ready after ${READY_MS / 1000} s: ${last}`)
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The supervisor: takes the home's lock, brings what is missing, and keeps the control plane running until it is told
- * to stop. Its children are PostgreSQL, the worker and the API; machines and long tasks are nobody's children and go on
- * without it. A supervisor that was killed leaves a PostgreSQL, which the next one takes over, and an API and a worker,
+ * to stop. Its children are PostgreSQL, the worker, the API and the S3 processes; machines and long tasks are nobody's children and go on
+ * without it. A supervisor that was killed leaves a PostgreSQL, which the next one takes over, and the others,
  * which end by themselves or are ended here.
  */
 import { join } from 'node:path'
@@ -13,9 +13,9 @@ import { describeError } from '../model/errors.ts'
 import * as settings from '../store/settings.ts'
 import { type BootstrapResult, bootstrap } from './bootstrap.ts'
 import { type Config, readConfig } from './config.ts'
-import { buildContext } from './context.ts'
+import { authority, buildContext } from './context.ts'
 import { endTasks } from './end-tasks.ts'
-import { ensureFirstInstance, requestNextImage, waitUntilReady } from './first-start.ts'
+import { ensureFirstInstance, requestNextImage, waitUntilReady, waitUntilS3Answers } from './first-start.ts'
 import { ensureHome } from './home.ts'
 import { lockHome } from './home-lock.ts'
 import { keepPostgres, type PostgresHooks } from './keep-postgres.ts'
@@ -45,12 +45,14 @@ interface Running {
   /** Those who use it. */
   clients: KeptProgram[]
   table: ProcessTable
-  keep(name: 'api' | 'worker'): KeptProgram
+  keep(name: 'api' | 'worker' | `s3-${number}`): KeptProgram
   hooks(name: string): PostgresHooks
 }
 
 const QEMU_USER = 'havn-qemu' // the driver's default
 const LOG_CHECK_MS = 60_000
+/** libuv's four would have every reader wait behind four that sync. */
+const S3_FILE_THREADS = 16
 
 /** Runs until `signal` is aborted, then stops everything but the instances. Throws when the start fails. */
 export async function up(options: UpOptions, signal: AbortSignal): Promise<void> {
@@ -107,7 +109,8 @@ function prepare(config: Config, paths: Paths, options: UpOptions): Running {
         append(join(paths.logs, `${name}.log`), `${new Date().toISOString()} ${line}`)
         log.line(name, line)
       }
-      return keepRunning({ name, args, env }, { ...hooks(name), printed })
+      const threads = name.startsWith('s3-') ? { UV_THREADPOOL_SIZE: String(S3_FILE_THREADS) } : {}
+      return keepRunning({ name, args, env: { ...env, ...threads } }, { ...hooks(name), printed })
     },
   }
 }
@@ -122,11 +125,14 @@ function childEnvironment(config: Config, paths: Paths): NodeJS.ProcessEnv {
 async function startControlPlane(running: Running, signal: AbortSignal): Promise<BootstrapResult> {
   const { config, paths, say, clients } = running
   await refuseTakenPort(config.api, 'HAVN_LISTEN')
+  await refuseTakenPort(config.s3, 'HAVN_S3_LISTEN')
+  if (config.storage.tls) await refuseTakenPort(config.storage.tls, 'HAVN_S3_TLS_LISTEN')
   ensurePackages({ database: config.databaseUrl === null, machines: config.compute === 'qemu' }, say)
   if (config.compute === 'qemu') ensureSystemUser(QEMU_USER)
   await ensureInstallationKeys(paths)
   // They load their code while the database starts.
   clients.push(running.keep('worker'), running.keep('api'))
+  for (let number = 1; number <= config.storage.processes; number++) clients.push(running.keep(`s3-${number}`))
   if (config.databaseUrl === null) {
     const place = { data: paths.database, sockets: paths.databaseSockets, log: join(paths.logs, 'postgres.log') }
     running.database = await keepPostgres(place, running.hooks('postgres'), signal)
@@ -135,6 +141,7 @@ async function startControlPlane(running: Running, signal: AbortSignal): Promise
   signal.throwIfAborted()
   for (const client of clients) client.go()
   await waitUntilReady(result.credentials.apiUrl, signal)
+  await waitUntilS3Answers(`http://${authority(config.s3)}`, signal)
   return result
 }
 

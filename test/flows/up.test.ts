@@ -41,7 +41,14 @@ const pids = () => new Set(livingProcesses(paths).map(({ name, pid }) => `${name
 before(async () => {
   chmodSync(home, 0o711)
   const { HAVN_DATABASE_URL: _, ...others } = process.env
-  env = { ...others, HAVN_HOME: home, HAVN_COMPUTE: 'simulator', HAVN_LISTEN: `127.0.0.1:${await freePort()}` }
+  env = {
+    ...others,
+    HAVN_HOME: home,
+    HAVN_COMPUTE: 'simulator',
+    HAVN_LISTEN: `127.0.0.1:${await freePort()}`,
+    HAVN_S3_LISTEN: `127.0.0.1:${await freePort()}`,
+    HAVN_S3_PROCESSES: '2',
+  }
 })
 after(async () => {
   await run('down')
@@ -76,14 +83,14 @@ test('a second up says who holds the home', async () => {
   assert.match(err, new RegExp(`already runs on ${home}: process ${findHolder(paths)?.pid}, since 20`))
 })
 
-for (const name of ['api', 'worker', 'postgres']) {
+for (const name of ['api', 'worker', 's3-2', 'postgres']) {
   test(`${name} killed: it comes back by itself`, async () => {
     const victim = find(name)!
     signalProcess(victim, 'SIGKILL')
     assert.ok(await waitFor(() => (find(name)?.pid ?? victim.pid) !== victim.pid, LIMIT), `no new ${name}`)
     assert.ok(await waitFor(isReady, LIMIT), 'not ready again')
     // A worker that was just starting ends with the database, and is started again as well.
-    assert.ok(await waitFor(() => livingProcesses(paths).length === 4, LIMIT), 'not all processes are back')
+    assert.ok(await waitFor(() => livingProcesses(paths).length === 6, LIMIT), 'not all processes are back')
   })
 }
 
@@ -113,7 +120,7 @@ test('everything killed at once, a worker that hangs among it: the next up comes
 
 test('down ends every process; a second down is no error', async () => {
   const all = livingProcesses(paths)
-  assert.equal(all.length, 4)
+  assert.equal(all.length, 6)
   assert.equal((await run('down')).code, 0)
   assert.equal(all.some(isAlive), false)
   assert.equal(findHolder(paths), null)
