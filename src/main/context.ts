@@ -90,6 +90,7 @@ async function readServiceSettings(config: Config, paths: Paths): Promise<Servic
     ownSshKey: config.compute === 'simulator' ? null : keys.sshPublicKey,
     masterKey: keys.masterKey,
     apiUrl: `http://${authority(config.api)}`,
+    s3Region: config.storage.regions[0],
     s3Url: config.storage.url ?? `http://${authority(config.s3)}`,
     dnsAddress: authority(config.dns),
     uploadsFolder: paths.uploads,

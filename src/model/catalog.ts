@@ -3,6 +3,7 @@
  * (`catalog/default.json`, or the one `HAVN_CATALOG` names); `up` writes it into the database, and its ids are fixed.
  */
 import { z } from 'zod'
+import { STORAGE_TIERS } from './bucket.ts'
 
 const Region = z.strictObject({
   id: z.string().regex(/^[a-z0-9-]{1,32}$/),
@@ -49,10 +50,24 @@ const Pool = z.strictObject({
   region: z.string().optional(),
 })
 
+const StorageTier = z.strictObject({
+  id: z.enum(STORAGE_TIERS),
+  name: z.string(),
+  description: z.string(),
+  /** Of a GiB for a month, in minor units of `currency`. */
+  priceGibMonthMinor: z.int().nonnegative(),
+  currency: z.string().length(3),
+})
+/** For a catalogue that says nothing about storage. */
+const FREE_STORAGE: z.infer<typeof StorageTier>[] = [
+  { id: 'standard', name: 'Standard', description: 'For general use', priceGibMonthMinor: 0, currency: 'EUR' },
+]
+
 export const Catalog = z.strictObject({
   regions: z.array(Region).min(1),
   plans: z.array(Plan).min(1),
   images: z.array(Image).min(1),
+  storageTiers: z.array(StorageTier).min(1).default(FREE_STORAGE),
   /** Blocks to take addresses from. Absent: `up` chooses private blocks that this machine does not use. */
   pools: z.array(Pool).optional(),
 })

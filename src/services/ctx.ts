@@ -21,6 +21,8 @@ export interface ServiceSettings {
   masterKey: Buffer
   apiUrl: string
   s3Url: string
+  /** What S3 clients sign with. */
+  s3Region: string
   dnsAddress: string
   /** Where uploaded image files wait for their import. */
   uploadsFolder: string

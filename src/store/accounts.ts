@@ -69,6 +69,35 @@ export async function lock(tx: Db, id: AccountId): Promise<void> {
   await sql`SELECT 1 FROM account WHERE id = ${id} FOR NO KEY UPDATE`.execute(tx)
 }
 
+/** Of all its buckets together; null = no limit, except that the number of buckets has one anyway. */
+export interface StorageQuota {
+  bytes: number | null
+  objects: number | null
+  buckets: number | null
+}
+
+export const quota = (db: Db, id: AccountId): Promise<StorageQuota> =>
+  db
+    .selectFrom('account')
+    .select(['quota_bytes as bytes', 'quota_objects as objects', 'quota_buckets as buckets'])
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow()
+
+/** What is left out stays. */
+export async function setQuota(
+  tx: Db,
+  id: AccountId,
+  { bytes, objects, buckets }: Partial<StorageQuota>,
+): Promise<void> {
+  const change = {
+    ...(bytes !== undefined && { quota_bytes: bytes }),
+    ...(objects !== undefined && { quota_objects: objects }),
+    ...(buckets !== undefined && { quota_buckets: buckets }),
+  }
+  if (Object.keys(change).length === 0) return
+  await tx.updateTable('account').set(change).where('id', '=', id).execute()
+}
+
 /** By text id, UUID, number or e-mail. */
 export async function find(db: Db, ref: string): Promise<Account | undefined> {
   const query = db.selectFrom('account').select(COLUMNS)

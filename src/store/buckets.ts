@@ -1,7 +1,7 @@
 /** Buckets and the names that are or were theirs. */
 import { sql } from 'kysely'
 import { type Bucket, type BucketSettings, isBucketName, type StorageTier, type Versioning } from '../model/bucket.ts'
-import { type AccountId, newId } from '../model/ids.ts'
+import { type AccountId, type BucketId, newId, uuidOfId } from '../model/ids.ts'
 import { lockAlone } from './bucket-lock.ts'
 import { atomically, type Db } from './db.ts'
 
@@ -23,28 +23,41 @@ export async function find(db: Db, name: string): Promise<Bucket | undefined> {
   return db.selectFrom('bucket').select(COLUMNS).where('name', '=', name).executeTakeFirst()
 }
 
+export async function findById(db: Db, id: string): Promise<Bucket | undefined> {
+  if (uuidOfId('bucket', id) === null) return undefined
+  return db
+    .selectFrom('bucket')
+    .select(COLUMNS)
+    .where('id', '=', id as BucketId)
+    .executeTakeFirst()
+}
+
 export interface ListQuery {
   /** Null: of every account. */
   accountId: AccountId | null
   prefix?: string
   /** Only names behind this one. */
   after?: string
+  /** Only these names. */
+  only?: readonly string[]
   limit: number
   offset?: number
 }
 
 /** By name, in byte order. */
-export function list(db: Db, { accountId, prefix = '', after, limit, offset = 0 }: ListQuery): Promise<Bucket[]> {
+export function list(db: Db, { accountId, prefix = '', after, only, limit, offset = 0 }: ListQuery): Promise<Bucket[]> {
   let query = db.selectFrom('bucket').select(COLUMNS).orderBy('name').limit(limit).offset(offset)
   if (accountId !== null) query = query.where('account_id', '=', accountId)
   if (prefix !== '') query = query.where(sql<boolean>`starts_with(name, ${prefix})`)
   if (after !== undefined) query = query.where('name', '>', after)
+  if (only) query = query.where(sql<boolean>`name = ANY (${only}::text[])`)
   return query.execute()
 }
 
-export async function count(db: Db, accountId: AccountId | null): Promise<number> {
+export async function count(db: Db, accountId: AccountId | null, prefix = ''): Promise<number> {
   let query = db.selectFrom('bucket').select((eb) => eb.fn.countAll<number>().as('buckets'))
   if (accountId !== null) query = query.where('account_id', '=', accountId)
+  if (prefix !== '') query = query.where(sql<boolean>`starts_with(name, ${prefix})`)
   return (await query.executeTakeFirstOrThrow()).buckets
 }
 

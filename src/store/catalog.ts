@@ -2,6 +2,7 @@
 import { sql } from 'kysely'
 import type { Catalog } from '../model/catalog.ts'
 import type { Db } from './db.ts'
+import * as storageTiers from './storage-tiers.ts'
 
 /** Writes the file into the rows. What the file no longer names is retired, not deleted: instances may stand on it. */
 export async function sync(tx: Db, catalog: Catalog): Promise<void> {
@@ -61,6 +62,7 @@ export async function sync(tx: Db, catalog: Catalog): Promise<void> {
       .onConflict((conflict) => conflict.column('id').doUpdateSet(values))
       .execute()
   }
+  await storageTiers.sync(tx, catalog.storageTiers)
 }
 
 export interface Region {

@@ -255,6 +255,15 @@ export interface Schema {
     body: string | null
     created_at: TimestampByDefault
   }
+  storage_tier: {
+    id: StorageTier
+    position: number
+    name: string
+    description: string
+    price_gib_month_minor: number
+    currency: string
+    retired: Generated<boolean>
+  }
   bucket_name: {
     name: string
     account_id: AccountId
