@@ -1,6 +1,7 @@
 /** Access keys of the S3 protocol: making, showing, revoking, and what the S3 server checks a signature with. */
 import { randomBytes } from 'node:crypto'
 import { randomSecret, seal, unseal } from '../lib/secrets.ts'
+import { canonicalIdOf } from '../model/canonical-id.ts'
 import { CloudError, invalidField } from '../model/errors.ts'
 import type { AccountId } from '../model/ids.ts'
 import * as accessKeys from '../store/access-keys.ts'
@@ -8,6 +9,7 @@ import * as accounts from '../store/accounts.ts'
 import * as buckets from '../store/buckets.ts'
 import { atomically, type Db } from '../store/db.ts'
 import { allow, type Ctx } from './ctx.ts'
+import type { S3Caller } from './s3-ctx.ts'
 
 export type { AccessKey } from '../store/access-keys.ts'
 
@@ -111,18 +113,11 @@ export async function revoke(
   return accessKeys.revoke(ctx.db, where, accessKeyId)
 }
 
-/** What the S3 server knows of a key. */
+/** What the S3 server checks a signature with, and who then asks. */
 export interface Signer {
-  accessKeyId: string
   secretAccessKey: string
-  accountId: AccountId
-  /** As ARNs name the account. */
-  accountNumber: number
-  displayName: string
-  isReadOnly: boolean
-  buckets: readonly string[] | null
-  /** Null = it may go on. */
-  suspendedReason: string | null
+  caller: S3Caller
+  isSuspended: boolean
 }
 
 const ACCESS_KEY_ID = /^[A-Z0-9]{16,128}$/
@@ -132,8 +127,12 @@ export async function findSigner(db: Db, masterKey: Buffer, accessKeyId: string)
   if (!ACCESS_KEY_ID.test(accessKeyId)) return null
   const row = await accessKeys.findForSigning(db, accessKeyId)
   if (!row) return null
-  const { secretSealed, ...signer } = row
-  return { ...signer, secretAccessKey: unseal(masterKey, secretSealed) }
+  const { secretSealed, suspendedReason, ...caller } = row
+  return {
+    secretAccessKey: unseal(masterKey, secretSealed),
+    caller: { ...caller, canonicalId: canonicalIdOf(caller.accountId) },
+    isSuspended: suspendedReason !== null,
+  }
 }
 
 export const touch = accessKeys.touch

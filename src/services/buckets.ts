@@ -9,6 +9,7 @@ import * as buckets from '../store/buckets.ts'
 import { atomically, type Db } from '../store/db.ts'
 import * as events from '../store/events.ts'
 import * as tiers from '../store/storage-tiers.ts'
+import { keyReaches } from './access.ts'
 import { allow, type Ctx, visibleAccount } from './ctx.ts'
 import { isOpenToAll } from './public-bucket.ts'
 import type { S3Ctx, StorageRules } from './s3-ctx.ts'
@@ -83,7 +84,7 @@ export async function createRaw(
   wish: Omit<NewBucket, 'location'> & { constraint: string },
 ): Promise<Bucket> {
   const { caller, settings } = ctx
-  if (!caller) throw new S3Error('AccessDenied')
+  if (!caller || !keyReaches(caller, 's3:CreateBucket', wish.name)) throw new S3Error('AccessDenied')
   const { constraint, ...rest } = wish
   const location = locationOf(settings, constraint)
   const bucket = await make(

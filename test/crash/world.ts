@@ -202,6 +202,7 @@ export async function createWorld(db: Db): Promise<World> {
         masterKey: Buffer.alloc(32),
         apiUrl: '',
         s3Url: '',
+        storage: { regions: ['eu-north-1'], locations: ['here'], defaultTier: 'standard', bucketNameReuse: 'never' },
         dnsAddress: '',
         uploadsFolder: folder,
       },
