@@ -4,7 +4,8 @@
  */
 import { readFileSync } from 'node:fs'
 import type { z } from 'zod'
-import { type Endpoint, type ErrorBody, endpoints } from '../dialects/native/contract.ts'
+import { type ErrorBody, endpoints } from '../dialects/native/contract.ts'
+import type { Endpoint } from '../dialects/native/contract-common.ts'
 import { CliError, exitOfCode } from './exit.ts'
 
 export type Call = keyof typeof endpoints

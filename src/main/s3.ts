@@ -8,13 +8,13 @@ import { operations } from '../dialects/s3/operations.ts'
 import { createS3Server, type S3Server } from '../dialects/s3/server.ts'
 import type { KnownKey } from '../dialects/s3/sigv4.ts'
 import { createHashing } from '../lib/hashing/hashing.ts'
-import { canonicalIdOf } from '../model/canonical-id.ts'
+import { DEFAULT_TIER } from '../model/bucket.ts'
 import { describeError } from '../model/errors.ts'
 import { findSigner, touch } from '../services/access-keys.ts'
 import { createBucketMemory } from '../services/bucket-memory.ts'
 import type { S3Settings } from '../services/s3-ctx.ts'
+import { storagePlaces } from '../services/storage-places.ts'
 import { KEY_CHANNEL } from '../store/api-keys.ts'
-import { listRegions } from '../store/catalog.ts'
 import type { Db } from '../store/db.ts'
 import { listen } from '../store/listen.ts'
 import { type AppContext, authority } from './context.ts'
@@ -84,14 +84,10 @@ export async function startS3(context: AppContext, options: S3Options = {}): Pro
 
 async function readSettings({ config, db, settings }: AppContext): Promise<S3Settings> {
   const { storage } = config
-  const [region] = await listRegions(db)
-  const names = region ? [...region.aliases, region.id] : ['local']
-  // A place of storage is called like `no-oslo-1`; the region's other names are understood as well.
-  const locations = names.sort((a, b) => Number(/-\d+$/.test(b)) - Number(/-\d+$/.test(a)))
   return {
     regions: storage.regions,
-    locations: locations as [string, ...string[]],
-    defaultTier: 'standard',
+    locations: await storagePlaces(db),
+    defaultTier: DEFAULT_TIER,
     bucketNameReuse: storage.bucketNameReuse,
     masterKey: settings.masterKey,
     url: settings.s3Url.replace(/^https?:\/\//, ''),
@@ -120,14 +116,8 @@ function rememberKeys(db: Db, masterKey: Buffer, warn: (message: string, error?:
       return kept.key
     }
     const before = generation
-    const signer = await findSigner(db, masterKey, accessKeyId)
-    if (!signer) return null
-    const { secretAccessKey, suspendedReason, ...caller } = signer
-    const key: KnownKey = {
-      secretAccessKey,
-      caller: { ...caller, canonicalId: canonicalIdOf(caller.accountId) },
-      isSuspended: suspendedReason !== null,
-    }
+    const key = await findSigner(db, masterKey, accessKeyId)
+    if (!key) return null
     // A notice that came meanwhile may have been about this key.
     if (generation === before) {
       if (known.size >= KEYS_MAX) known.clear()

@@ -11,6 +11,7 @@ import type { Website } from './website.ts'
 export type Versioning = 'off' | 'enabled' | 'suspended'
 export const STORAGE_TIERS = ['standard', 'enterprise'] as const
 export type StorageTier = (typeof STORAGE_TIERS)[number]
+export const DEFAULT_TIER: StorageTier = 'standard'
 
 export interface Bucket {
   id: BucketId

@@ -1,5 +1,12 @@
 /** Buckets as resources: the S3 protocol, the Storage API and the native API make, list and delete the same ones. */
-import { type Bucket, type BucketSettings, isBucketName, type StorageTier, type Versioning } from '../model/bucket.ts'
+import {
+  type Bucket,
+  type BucketSettings,
+  DEFAULT_TIER,
+  isBucketName,
+  type StorageTier,
+  type Versioning,
+} from '../model/bucket.ts'
 import { invalidField, notFound } from '../model/errors.ts'
 import type { AccountId } from '../model/ids.ts'
 import { S3Error } from '../model/s3-error.ts'
@@ -12,7 +19,8 @@ import * as tiers from '../store/storage-tiers.ts'
 import { keyReaches } from './access.ts'
 import { allow, type Ctx, visibleAccount } from './ctx.ts'
 import { isOpenToAll } from './public-bucket.ts'
-import type { S3Ctx, StorageRules } from './s3-ctx.ts'
+import type { S3Ctx, S3Settings } from './s3-ctx.ts'
+import { storagePlaces } from './storage-places.ts'
 
 /** What every account may have that nobody set a number for. */
 export const BUCKETS_MAX = 1000
@@ -25,8 +33,10 @@ export interface NewBucket {
   settings?: BucketSettings
 }
 
+type Place = Required<Pick<NewBucket, 'tier' | 'location'>>
+
 /** Throws InvalidBucketName, BucketAlreadyOwnedByYou, BucketAlreadyExists or TooManyBuckets. */
-function make(db: Db, rules: StorageRules, accountId: AccountId, wish: NewBucket, reusesNames: boolean) {
+function make(db: Db, accountId: AccountId, wish: NewBucket & Place, reusesNames: boolean) {
   if (!isBucketName(wish.name))
     throw new S3Error('InvalidBucketName', undefined, { elements: { BucketName: wish.name } })
   return atomically(db, async (tx) => {
@@ -35,8 +45,8 @@ function make(db: Db, rules: StorageRules, accountId: AccountId, wish: NewBucket
       {
         name: wish.name,
         accountId,
-        tier: wish.tier ?? rules.defaultTier,
-        location: wish.location ?? rules.locations[0],
+        tier: wish.tier,
+        location: wish.location,
         versioning: wish.versioning ?? 'off',
         settings: wish.settings ?? {},
       },
@@ -89,18 +99,16 @@ export async function createRaw(
   const location = locationOf(settings, constraint)
   const bucket = await make(
     ctx.db,
-    settings,
     caller.accountId,
-    { ...rest, location },
+    { ...rest, tier: rest.tier ?? settings.defaultTier, location },
     settings.bucketNameReuse === 'owner',
   )
   ctx.buckets.forget(bucket.name)
   return bucket
 }
 
-function locationOf({ locations, regions }: StorageRules, constraint: string): string {
-  if (constraint === '' || regions.includes(constraint)) return locations[0]
-  if (locations.includes(constraint)) return constraint
+function locationOf({ locations, regions }: S3Settings, constraint: string): string {
+  if (['', ...regions, ...locations].includes(constraint)) return locations[0]
   throw new S3Error('InvalidLocationConstraint', undefined, { elements: { LocationConstraint: constraint } })
 }
 
@@ -142,7 +150,6 @@ export interface BucketView extends Bucket, buckets.Usage {
 /** Names that were ever used are never given again here, whatever raw S3 allows. */
 export async function create(ctx: Ctx, wish: NewBucket): Promise<BucketView> {
   allow(ctx, 'storage:write')
-  const { storage } = ctx.settings
   if (!isBucketName(wish.name)) {
     throw invalidField(
       'name',
@@ -150,21 +157,19 @@ export async function create(ctx: Ctx, wish: NewBucket): Promise<BucketView> {
       wish.name,
     )
   }
-  if (wish.location !== undefined && !storage.locations.includes(wish.location)) {
-    throw invalidField(
-      'location',
-      `there is no region ${JSON.stringify(wish.location)}; there is ${storage.locations.join(', ')}`,
-    )
+  const places = await storagePlaces(ctx.db)
+  if (wish.location !== undefined && !places.includes(wish.location.toLowerCase())) {
+    throw invalidField('location', `there is no region ${JSON.stringify(wish.location)}; there is ${places[0]}`)
   }
   const offered = await tiers.list(ctx.db)
-  const tier = wish.tier ?? storage.defaultTier
+  const tier = wish.tier ?? DEFAULT_TIER
   if (!offered.some(({ id }) => id === tier)) {
     throw invalidField(
       'tier',
       `there is no tier ${JSON.stringify(tier)}; there is ${offered.map(({ id }) => id).join(', ')}`,
     )
   }
-  const bucket = await make(ctx.db, storage, ctx.caller.accountId, { ...wish, tier }, false)
+  const bucket = await make(ctx.db, ctx.caller.accountId, { ...wish, tier, location: places[0] }, false)
   return { ...bucket, objects: 0, versions: 0, bytes: 0, uploadBytes: 0, isPublic: isOpenToAll(bucket) }
 }
 

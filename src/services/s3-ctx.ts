@@ -30,17 +30,13 @@ export interface S3Request {
   query(name: string): string | undefined
 }
 
-/** What holds for buckets in every dialect. */
-export interface StorageRules {
+export interface S3Settings {
   /** What clients sign with: the first is what we say, the others are accepted as well. */
   regions: readonly [string, ...string[]]
   /** The product's names of the place buckets lie in; the first is the default. */
   locations: readonly [string, ...string[]]
   defaultTier: StorageTier
   bucketNameReuse: 'never' | 'owner'
-}
-
-export interface S3Settings extends StorageRules {
   /** Seals access keys, and data keys of objects that we encrypt. */
   masterKey: Buffer
   /** Without a scheme: `host:port` or the public name; what `Location` elements begin with. */

@@ -202,7 +202,7 @@ export async function createWorld(db: Db): Promise<World> {
         masterKey: Buffer.alloc(32),
         apiUrl: '',
         s3Url: '',
-        storage: { regions: ['eu-north-1'], locations: ['here'], defaultTier: 'standard', bucketNameReuse: 'never' },
+        s3Region: 'eu-north-1',
         dnsAddress: '',
         uploadsFolder: folder,
       },

@@ -1,7 +1,7 @@
 /**
  * The native API's contract: every request and answer as a schema, every call as data. The server validates with it and
- * makes its OpenAPI document of it; the CLI and the console import this file and nothing else of the server, so what
- * compiles against it is what the wire carries.
+ * makes its OpenAPI document of it; the CLI and the console import the contract and nothing else of the server, so what
+ * compiles against it is what the wire carries. Object storage has its part in `contract-storage.ts`.
  *
  * Conventions: camelCase; units last (`memoryMib`, `diskGib`); money in minor units; times are ISO 8601 in UTC; lists
  * are `{items, total}` with `limit` (at most 1000) and `offset`; an id in a path may be the text id, the UUID, the
@@ -15,34 +15,22 @@ import { INSTANCE_STATES, isHostname } from '../../model/instance.ts'
 import { OPERATION_STATES } from '../../model/operation.ts'
 import { SCOPES, SERVICES } from '../../model/scopes.ts'
 import { SSH_KEY_LENGTH_MAX } from '../../model/ssh-key.ts'
+import {
+  All,
+  type Endpoint,
+  listOf,
+  Name,
+  PageAllQuery,
+  PageQuery,
+  Paging,
+  QueryInt,
+  Ref,
+  Timestamp,
+  V,
+} from './contract-common.ts'
+import { storageEndpoints } from './contract-storage.ts'
 
-export const LIST_LIMIT_MAX = 1000 // keeps an answer below about a megabyte
-const LIST_LIMIT_DEFAULT = 100
-
-const Timestamp = z.iso.datetime().describe('ISO 8601, UTC')
 const Email = z.email().max(254)
-/** What people type as a name: one line, no control characters. */
-const Name = z
-  .string()
-  .trim()
-  .min(1)
-  .max(128)
-  .regex(/^[^\p{Cc}]+$/u, 'must not hold control characters')
-
-const listOf = <T extends z.ZodType>(item: T) =>
-  z.object({ items: z.array(item), total: z.int().describe('all that match, not only this page') })
-
-/** Numbers in a query arrive as text. */
-const QueryInt = (min: number, max: number) => z.coerce.number().int().min(min).max(max)
-const Paging = {
-  limit: QueryInt(1, LIST_LIMIT_MAX).default(LIST_LIMIT_DEFAULT),
-  offset: QueryInt(0, Number.MAX_SAFE_INTEGER).default(0),
-}
-const All = { all: z.enum(['true', 'false']).optional().describe('`true`: of every account; operators only') }
-
-export const PageQuery = z.strictObject({ ...Paging })
-export const PageAllQuery = z.strictObject({ ...Paging, ...All })
-export const Ref = z.strictObject({ id: z.string().min(1).describe('text id, UUID, number or name') })
 
 // ---- errors
 
@@ -397,22 +385,6 @@ export const EventsQuery = z.strictObject({
 
 // ---- the calls
 
-export interface Endpoint {
-  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
-  /** Segments in braces are parameters. */
-  path: string
-  summary: string
-  status: number
-  params?: z.ZodType
-  query?: z.ZodType
-  body?: z.ZodType
-  /** Absent: no body, or one that is no JSON (`produces`). */
-  answer?: z.ZodType
-  produces?: string
-  consumes?: string
-}
-
-const V = '/havn/v1'
 const accepted = { method: 'POST', status: 202, params: Ref, answer: InstanceAccepted } as const
 
 export const endpoints = {
@@ -603,6 +575,8 @@ export const endpoints = {
     params: Ref,
     answer: Key,
   },
+
+  ...storageEndpoints,
 
   listAudit: {
     method: 'GET',

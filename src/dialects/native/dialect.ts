@@ -22,6 +22,7 @@ import {
 import { getOperation, listOperations } from './operations.ts'
 import { listHosts, listIncidents, recoverIncident } from './operator.ts'
 import { getStatus } from './status.ts'
+import * as storage from './storage.ts'
 
 /** `onEvent` shortens the way of an event to those who watch; without it they see it within a second. */
 export const native = ({ onEvent }: { onEvent?: OnEvent } = {}): Dialect =>
@@ -66,6 +67,7 @@ export const native = ({ onEvent }: { onEvent?: OnEvent } = {}): Dialect =>
       listKeys,
       createKey,
       revokeKey,
+      ...Object.values(storage),
       listAudit,
       listHosts,
       listIncidents,

@@ -1,6 +1,15 @@
 /** Every operation that this server has; a group of them has a file. */
+import { createBucket, deleteBucket, getBucketLocation, headBucket, listBuckets } from './buckets.ts'
 import { listObjects, listObjectsV2, listObjectVersions } from './listing.ts'
 import type { Operation } from './operation.ts'
-import { serviceOperations } from './service.ts'
 
-export const operations: readonly Operation[] = [...serviceOperations, listObjects, listObjectsV2, listObjectVersions]
+export const operations: readonly Operation[] = [
+  listBuckets,
+  createBucket,
+  headBucket,
+  deleteBucket,
+  getBucketLocation,
+  listObjects,
+  listObjectsV2,
+  listObjectVersions,
+]

@@ -1,15 +1,16 @@
-/** The API of WAYSCloud (VPS): see docs/dialects/wayscloud.md for what is mapped to what. */
+/** The API of WAYSCloud (VPS and Storage): see docs/dialects/wayscloud.md for what is mapped to what. */
 import { apiKeyHeader, bearer } from '../http/auth.ts'
 import { type Dialect, dialect, under } from '../http/route.ts'
 import { getProfile } from './account.ts'
 import { getRegion, listPlans, listPlansOfRegion, listRegions, listTemplates, listVpsRegions } from './catalog.ts'
 import { ErrorBody, errors } from './errors.ts'
+import * as storage from './storage.ts'
 import { createVps, deleteVps, getVps, getVpsStatus, listVps, rebootVps, startVps, stopVps, updateVps } from './vps.ts'
 
 export const wayscloud = (): Dialect =>
   dialect({
     name: 'wayscloud',
-    title: 'WAYSCloud VPS API',
+    title: 'WAYSCloud VPS and Storage API',
     description: 'The API of WAYSCloud, for its existing clients. Every path is also served with a slash at its end.',
     owns: under('/v1', '/api/v1/dashboard', '/storage/s3'),
     // Its clients put a service key into either header, or into both.
@@ -38,5 +39,6 @@ export const wayscloud = (): Dialect =>
       listRegions,
       getRegion,
       getProfile,
+      ...Object.values(storage),
     ],
   })

@@ -54,8 +54,8 @@ const POWER: Record<InstanceState, 'on' | 'off'> = {
   deleted: 'off',
 }
 
-const Time = z.string().describe('`YYYY-MM-DDTHH:MM:SSZ`')
-const time = (date: Date): string => `${date.toISOString().slice(0, 19)}Z`
+export const Time = z.string().describe('`YYYY-MM-DDTHH:MM:SSZ`')
+export const time = (date: Date): string => `${date.toISOString().slice(0, 19)}Z`
 
 const PlanFields = {
   plan_code: z.string(),
