@@ -20,6 +20,8 @@ const READ: Row = [401, 401, 200, 401, 404]
 const WRITE: Row = [401, 401, 403, 401, 404]
 /** Makes something for whoever calls. */
 const MAKE: Row = [401, 401, 403, 401, 201]
+/** The caller's own secret: a key that only reads could not have made it. */
+const SECRET: Row = [401, 401, 403, 401, 200]
 const OPERATOR: Row = [401, 401, 403, 401, 403]
 
 const TABLE: Record<string, Row> = {
@@ -52,6 +54,20 @@ const TABLE: Record<string, Row> = {
   'GET /havn/v1/keys': LIST,
   'POST /havn/v1/keys': MAKE,
   'DELETE /havn/v1/keys/{id}': WRITE,
+  'GET /havn/v1/buckets': LIST,
+  'POST /havn/v1/buckets': MAKE,
+  'GET /havn/v1/buckets/{id}': READ,
+  'DELETE /havn/v1/buckets/{id}': WRITE,
+  'GET /havn/v1/buckets/{id}/usage': READ,
+  'GET /havn/v1/storage-tiers': LIST,
+  'GET /havn/v1/access-keys': LIST,
+  'POST /havn/v1/access-keys': MAKE,
+  'GET /havn/v1/access-keys/{id}': WRITE, // it tells a secret
+  'DELETE /havn/v1/access-keys/{id}': WRITE,
+  'GET /havn/v1/s3/credentials': SECRET,
+  'GET /havn/v1/account/quota': LIST,
+  'GET /havn/v1/accounts/{id}/quota': OPERATOR,
+  'PATCH /havn/v1/accounts/{id}/quota': OPERATOR,
   'GET /havn/v1/audit': LIST,
   'GET /havn/v1/hosts': OPERATOR,
   'GET /havn/v1/incidents': OPERATOR,
@@ -75,6 +91,17 @@ const TABLE: Record<string, Row> = {
   'GET /v1/regions': OPEN,
   'GET /v1/regions/{code}': OPEN,
   'GET /api/v1/dashboard/account/profile': LIST,
+
+  'GET /v1/storage/buckets': LIST,
+  'POST /v1/storage/buckets': MAKE,
+  'GET /v1/storage/buckets/{bucket_name}': READ,
+  'DELETE /v1/storage/buckets/{bucket_name}': WRITE,
+  'GET /v1/storage/credentials': SECRET,
+  'GET /v1/storage/tiers': LIST,
+  'GET /v1/storage/buckets/{bucket_name}/keys': READ,
+  'POST /v1/storage/buckets/{bucket_name}/keys': WRITE,
+  'DELETE /v1/storage/buckets/{bucket_name}/keys/{key_id}': WRITE,
+  'GET /storage/s3': LIST,
 }
 
 const BODIES: Record<string, unknown> = {
@@ -85,6 +112,11 @@ const BODIES: Record<string, unknown> = {
   'POST /havn/v1/accounts': { email: 'third@example.net' },
   'POST /v1/vps': { hostname: 'theirs', plan_code: 'vps-2gb-1cpu', region: 'oslo', os_template: 'debian-12' },
   'PATCH /v1/vps/{vps_id}': { display_name: 'stolen' },
+  'POST /havn/v1/buckets': { name: 'their-bucket' },
+  'POST /havn/v1/access-keys': { name: 'theirs' },
+  'PATCH /havn/v1/accounts/{id}/quota': { bytes: 1 },
+  'POST /v1/storage/buckets': { bucket_name: 'their-other-bucket' },
+  'POST /v1/storage/buckets/{bucket_name}/keys': { name: 'stolen' },
 }
 
 const routes = [...healthRoutes(createMetrics()), ...native().routes, ...wayscloud().routes]
@@ -99,15 +131,25 @@ describe('who may call what', () => {
     const { apiUrl, keys, instance, call, ...cloud } = await startWire(t)
     const operations = await call<{ items: { id: string }[] }>('GET', `/havn/v1/operations?resourceId=${instance.id}`)
     const ownKeys = await call<{ items: { id: string; name: string }[] }>('GET', '/havn/v1/keys')
+    const bucket = await call<{ id: string; name: string }>('POST', '/havn/v1/buckets', { name: 'owners-bucket' })
     const idOf = (path: string): string => {
       if (path.includes('/operations/')) return operations.body.items[0]!.id
       if (path.includes('/keys/')) return ownKeys.body.items.find(({ name }) => name === 'storage')!.id
       if (path.includes('/images/')) return 'debian-12'
+      if (path.includes('/buckets/')) return bucket.body.id
+      if (path.includes('/access-keys/')) return cloud.credentials.s3AccessKeyId
       return path.includes('/incidents/') ? '10001' : instance.id
     }
     const knock = async (route: string, key: string | null): Promise<{ status: number; text: string }> => {
       const [method, path] = route.split(' ') as [string, string]
-      const values: Record<string, string> = { id: idOf(path), vps_id: instance.uuid, region: 'oslo', code: 'oslo' }
+      const values: Record<string, string> = {
+        id: idOf(path),
+        vps_id: instance.uuid,
+        region: 'oslo',
+        code: 'oslo',
+        bucket_name: bucket.body.name,
+        key_id: cloud.credentials.s3AccessKeyId,
+      }
       const body = BODIES[route]
       const stop = new AbortController()
       const response = await fetch(apiUrl + path.replaceAll(/\{(\w+)\}/g, (_, name) => values[name]!), {
@@ -139,7 +181,14 @@ describe('who may call what', () => {
         assert.equal(status, expected, `${route} with ${who}: ${text.slice(0, 300)}`)
         // The record of their own calls holds what they asked for.
         if (key === keys.other && !route.includes('/audit')) {
-          for (const secret of [instance.id, instance.uuid, instance.ipv4!, 'owner@']) {
+          for (const secret of [
+            instance.id,
+            instance.uuid,
+            instance.ipv4!,
+            'owner@',
+            'owners-bucket',
+            cloud.credentials.s3AccessKeyId,
+          ]) {
             assert.ok(!text.includes(secret) || status === 404, `${route} tells another account of ${secret}`)
           }
         }
@@ -154,6 +203,11 @@ describe('who may call what', () => {
     const { apiUrl, keys, call } = await startWire(t)
     for (const path of ['/v1/vps', '/v1/vps/plans', '/havn/v1/instances', '/havn/v1/events']) {
       assert.equal((await call('GET', path, undefined, keys.storage)).status, 403, path)
+    }
+    const vps = await call<{ apiKey: string }>('POST', '/havn/v1/keys', { name: 'vps', service: 'vps' })
+    for (const path of ['/v1/storage/buckets', '/v1/storage/credentials', '/storage/s3', '/havn/v1/buckets']) {
+      assert.equal((await call('GET', path, undefined, keys.storage)).status, 200, path)
+      assert.equal((await call('GET', path, undefined, vps.body.apiKey)).status, 403, path)
     }
     const metrics = (headers: Record<string, string>) => fetch(`${apiUrl}/metrics`, { headers })
     assert.equal((await metrics({ 'x-forwarded-for': '203.0.113.9' })).status, 401)

@@ -6,7 +6,6 @@ interface Facts {
   region: string
 }
 
-export const GUIDE_TYPE = 'text/markdown; charset=utf-8'
 export const Guide = z
   .object({
     protocol: z.literal('s3'),
@@ -31,7 +30,7 @@ export const guide = (facts: Facts): z.infer<typeof Guide> => ({
   guide: guideText(facts),
 })
 
-export const guideText = ({ endpoint, region }: Facts): string => `# Object storage through the S3 protocol
+const guideText = ({ endpoint, region }: Facts): string => `# Object storage through the S3 protocol
 
 Endpoint: ${endpoint} | Region: ${region} | Path-style addressing | Signature Version 4
 

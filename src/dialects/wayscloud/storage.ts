@@ -4,7 +4,7 @@ import { STORAGE_TIERS } from '../../model/bucket.ts'
 import { invalidField } from '../../model/errors.ts'
 import * as accessKeys from '../../services/access-keys.ts'
 import * as buckets from '../../services/buckets.ts'
-import { Answer, route } from '../http/route.ts'
+import { route } from '../http/route.ts'
 import {
   BucketKey,
   CreatedBucket,
@@ -17,7 +17,7 @@ import {
   StorageBucket,
   StorageTier,
 } from './present-storage.ts'
-import { GUIDE_TYPE, Guide, guide, guideText } from './s3-guide.ts'
+import { Guide, guide } from './s3-guide.ts'
 
 const Path = z.object({ bucket_name: z.string() })
 const read = { scope: 'storage:read', noun: 'bucket' } as const
@@ -181,7 +181,6 @@ export const deleteBucketKey = route({
   },
 })
 
-/** A page to read for people with a browser, the same facts as JSON for everybody else. */
 export const getGuide = route({
   method: 'GET',
   path: '/storage/s3',
@@ -189,9 +188,5 @@ export const getGuide = route({
   scope: 'storage:read',
   status: 200,
   answer: Guide,
-  async run(ctx, { headers }) {
-    const facts = { endpoint: ctx.settings.s3Url, region: ctx.settings.s3Region }
-    const wantsText = /text\/(?:html|plain|markdown)/.test(headers.accept ?? '')
-    return wantsText ? new Answer(guideText(facts), { type: GUIDE_TYPE }) : guide(facts)
-  },
+  run: async (ctx) => guide({ endpoint: ctx.settings.s3Url, region: ctx.settings.s3Region }),
 })
