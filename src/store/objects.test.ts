@@ -5,8 +5,12 @@ import { sql } from 'kysely'
 import { testDatabase } from '../../test/database.ts'
 import type { Versioning } from '../model/bucket.ts'
 import { type AccountId, newIdentity } from '../model/ids.ts'
+import * as bodies from './bodies.ts'
 import { connect, type Db } from './db.ts'
+import * as usage from './object-usage.ts'
+import * as versions from './object-versions.ts'
 import * as objects from './objects.ts'
+import { seqOfVersionId } from './version-ids.ts'
 
 interface World {
   db: Db
@@ -82,7 +86,7 @@ const newBlob = (): objects.NewBody => ({
 })
 
 /** What the key has, newest first, as `id` or `id!` for a delete marker; the current one with a `*`. */
-async function versions(w: World, key: string): Promise<string[]> {
+async function history(w: World, key: string): Promise<string[]> {
   const rows = await w.db
     .selectFrom('object_version')
     .select(['version_id', 'is_latest', 'is_delete_marker'])
@@ -93,27 +97,19 @@ async function versions(w: World, key: string): Promise<string[]> {
 }
 
 async function assertCounted(w: World): Promise<void> {
-  const { rows } = await sql<Record<string, number>>`
-    SELECT u.*, r.* FROM
-      (SELECT coalesce(sum(objects), 0)::bigint objects, coalesce(sum(versions), 0)::bigint versions,
-        coalesce(sum(bytes), 0)::bigint bytes FROM bucket_usage WHERE bucket_number = ${w.bucket.number}) u,
-      (SELECT count(*) FILTER (WHERE is_latest AND NOT is_delete_marker) r_objects, count(*) r_versions,
-        coalesce(sum(size_bytes), 0)::bigint r_bytes FROM object_version WHERE bucket_number = ${w.bucket.number}) r
-  `.execute(w.db)
-  const { objects, versions, bytes, r_objects, r_versions, r_bytes } = rows[0]!
-  assert.deepEqual([objects, versions, bytes], [r_objects, r_versions, r_bytes])
+  assert.deepEqual(await usage.miscounted(w.db), [])
 }
 
 test('a bucket that never made versions keeps one', async (t) => {
   const w = await world(t)
   assert.equal((await put(w, 'k')).versionId, 'null')
   await put(w, 'k')
-  assert.deepEqual(await versions(w, 'k'), ['*null'])
+  assert.deepEqual(await history(w, 'k'), ['*null'])
   assert.deepEqual(await remove(w, { key: 'k' }, { key: 'none' }), [
     { outcome: 'deleted', versionId: 'null', isMarker: false },
     { outcome: 'absent', versionId: null, isMarker: false },
   ])
-  assert.deepEqual(await versions(w, 'k'), [])
+  assert.deepEqual(await history(w, 'k'), [])
   await assertCounted(w)
 })
 
@@ -125,20 +121,20 @@ test('versions, markers, and a null version below them', async (t) => {
   assert.match(first, /^[0-9a-f]{32}$/)
   const [marker] = await remove(w, { key: 'k' })
   assert.equal(marker?.outcome, 'marked')
-  assert.deepEqual(await versions(w, 'k'), [`*${marker?.versionId}!`, first, 'null'])
+  assert.deepEqual(await history(w, 'k'), [`*${marker?.versionId}!`, first, 'null'])
   await assertCounted(w)
 
   await setVersioning(w, 'suspended')
   await put(w, 'k')
-  assert.deepEqual(await versions(w, 'k'), ['*null', `${marker?.versionId}!`, first])
+  assert.deepEqual(await history(w, 'k'), ['*null', `${marker?.versionId}!`, first])
   await remove(w, { key: 'k' })
-  assert.deepEqual(await versions(w, 'k'), ['*null!', `${marker?.versionId}!`, first])
+  assert.deepEqual(await history(w, 'k'), ['*null!', `${marker?.versionId}!`, first])
   await assertCounted(w)
 
   const [gone] = await remove(w, { key: 'k', version: { id: 'null', seq: null } })
   assert.deepEqual(gone, { outcome: 'deleted', versionId: 'null', isMarker: true })
   await remove(w, { key: 'k', version: { id: marker?.versionId ?? '', seq: seq + 1 } })
-  assert.deepEqual(await versions(w, 'k'), [`*${first}`])
+  assert.deepEqual(await history(w, 'k'), [`*${first}`])
   await assertCounted(w)
 })
 
@@ -196,4 +192,104 @@ test('one of many wins, and all is counted', async (t) => {
     SELECT key FROM (SELECT key, is_latest, row_number() OVER (PARTITION BY key ORDER BY seq DESC) n FROM object_version) v
       WHERE is_latest <> (n = 1)`.execute(w.db)
   assert.deepEqual(rows, [])
+})
+
+test('a version is found by its id, the null one wherever it is', async (t) => {
+  const w = await world(t)
+  const key = 'a/\u0001😀'
+  await put(w, key, { etag: 'one' })
+  await setVersioning(w, 'enabled')
+  const two = await put(w, key, { etag: 'two' })
+  const find = async (id?: string, withBody = false) => {
+    const seq = id === undefined ? undefined : seqOfVersionId(id)
+    const version = id === undefined || seq === undefined ? undefined : { id, seq }
+    return versions.find(w.db, { bucket: w.bucket, key, version, withBody })
+  }
+  const latest = await find(undefined, true)
+  assert.ok(latest && latest !== 'stale')
+  assert.equal(latest.etag, 'two')
+  assert.deepEqual(latest.inlineBody, Buffer.from('hello'))
+  assert.equal(latest.headers['content-type'], 'text/plain')
+  const etagOf = (found: Awaited<ReturnType<typeof find>>) => found && found !== 'stale' && found.etag
+  assert.equal(etagOf(await find('null')), 'one')
+  assert.equal(etagOf(await find(two.versionId)), 'two')
+  assert.equal(await find(two.versionId.replace(/.$/, (digit) => (digit === '0' ? '1' : '0'))), null)
+  assert.equal(seqOfVersionId(two.versionId), two.seq)
+  assert.equal(seqOfVersionId('3HL4kqtJlcpXrof3vjVBH40Nr8X8gdRQ'), undefined)
+  assert.equal(await versions.find(w.db, { bucket: { ...w.bucket, revision: 1 }, key }), 'stale')
+  assert.equal(await versions.find(w.db, { bucket: w.bucket, key: 'none' }), null)
+})
+
+test('a range of a body of several pieces', async (t) => {
+  const w = await world(t)
+  const [a, b] = [newBlob(), newBlob()] as [objects.NewBody & { kind: 'blob' }, objects.NewBody & { kind: 'blob' }]
+  await put(w, 'a', { body: a, sizeBytes: 100 })
+  await put(w, 'b', { body: b, sizeBytes: 100 })
+  const copy = await put(w, 'c', {
+    sizeBytes: 60,
+    body: {
+      kind: 'segments',
+      segments: [
+        { blobId: a.blob.id, start: 10, length: 20 },
+        { blobId: b.blob.id, start: 0, length: 30 },
+        { blobId: a.blob.id, start: 90, length: 10 },
+      ],
+    },
+  })
+  const range = async (start: number, length: number) =>
+    (await bodies.segments(w.db, copy.seq, start, length)).map((s) => [s.blobId === a.blob.id, s.start, s.length])
+  assert.deepEqual(await range(0, 60), [
+    [true, 10, 20],
+    [false, 0, 30],
+    [true, 90, 10],
+  ])
+  assert.deepEqual(await range(25, 1), [[false, 5, 1]])
+  assert.deepEqual(await range(19, 32), [
+    [true, 29, 1],
+    [false, 0, 30],
+    [true, 90, 1],
+  ])
+  await assert.rejects(
+    put(w, 'd', { body: { kind: 'segments', segments: [{ blobId: '0'.repeat(32), start: 0, length: 5 }] } }),
+    objects.isForeignKeyViolation,
+  )
+})
+
+test('a quota holds to the byte, whoever writes at once', async (t) => {
+  const w = await world(t)
+  const many = connect(w.url, { max: 30 })
+  t.after(() => many.destroy())
+  const fill = async (count: number, size: number) => {
+    const outcomes = await Promise.all(
+      Array.from({ length: count }, (_, i) =>
+        objects.publish(many, version(w, `${size}-${i}`, { sizeBytes: size, etag: 'x' })),
+      ),
+    )
+    return outcomes.filter(({ outcome }) => outcome === 'published').length
+  }
+  await w.db.updateTable('account').set({ quota_bytes: 50_000, quota_objects: 1_000_000 }).execute()
+  assert.equal(await fill(400, 10), 400)
+  assert.equal(await fill(100, 1000), 46)
+  assert.equal(await fill(20, 5), 0)
+  // What replaces as much is no more than before.
+  assert.equal(await fill(40, 10), 40)
+  await w.db.updateTable('account').set({ quota_objects: 480, quota_bytes: null }).execute()
+  assert.equal(await fill(80, 7), 34)
+  await assertCounted(w)
+})
+
+test('byte seconds fall into the hours they belong to', async (t) => {
+  const w = await world(t)
+  const passes = async (hours: number) => {
+    await sql`UPDATE clock SET time_offset = time_offset + ${`${hours} hours`}::interval`.execute(w.db)
+  }
+  await sql`UPDATE clock SET time_offset = date_trunc('hour', now()) - now()`.execute(w.db)
+  await put(w, 'k', { sizeBytes: 1000 })
+  await passes(2.5)
+  await put(w, 'k', { sizeBytes: 3000 })
+  await passes(1)
+  await usage.closeHours(w.db)
+  const hours = await w.db.selectFrom('bucket_hour').select('byte_seconds').orderBy('hour').execute()
+  const seconds = hours.map(({ byte_seconds }) => Math.round(Number(byte_seconds) / 3_600_0) / 100)
+  assert.deepEqual(seconds, [1, 1, 2])
 })

@@ -41,6 +41,7 @@ BEGIN
             least(hour + interval '1 hour', v_now) - greatest(hour, u.counted_at))
       FROM bucket b, generate_series(hour_of(u.counted_at), hour_of(v_now), interval '1 hour') hour
       WHERE b.number = p_bucket AND (p_final OR hour < hour_of(v_now))
+        AND (hour = hour_of(u.counted_at) OR u.bytes + u.upload_bytes <> 0)
       ORDER BY hour
     ON CONFLICT (bucket_id, hour) DO UPDATE SET byte_seconds = h.byte_seconds + excluded.byte_seconds;
   IF p_final THEN
