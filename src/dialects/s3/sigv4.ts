@@ -3,7 +3,7 @@
  * only for a claim that is otherwise in order. Signing keys are kept for a day's scope, because deriving one costs more
  * than all the rest.
  */
-import { timingSafeEqual } from 'node:crypto'
+import { type KeyObject, timingSafeEqual } from 'node:crypto'
 import {
   ALGORITHM,
   canonicalRequest,
@@ -42,7 +42,7 @@ export interface SignedRequest {
 
 /** What later parts of the request are signed with: the chunks of its body. */
 export interface ChunkSigning {
-  key: Buffer
+  key: KeyObject
   time: string
   scope: string
   /** The signature that the first chunk's follows. */
@@ -77,9 +77,9 @@ export interface Verifier {
 const KEYS_KEPT_MAX = 2_000
 
 export function createVerifier({ regions, findKey, now = () => new Date() }: VerifierOptions): Verifier {
-  const signingKeys = new Map<string, { secret: string; key: Buffer }>()
+  const signingKeys = new Map<string, { secret: string; key: KeyObject }>()
 
-  function keyFor(accessKeyId: string, secret: string, scope: Scope): Buffer {
+  function keyFor(accessKeyId: string, secret: string, scope: Scope): KeyObject {
     const id = `${accessKeyId}/${scope.date}/${scope.region}`
     const kept = signingKeys.get(id)
     if (kept && kept.secret === secret) return kept.key
@@ -138,7 +138,7 @@ function refuseSuspended(isSuspended: boolean): void {
  * A path has one canonical encoding, and some clients sign the one they sent instead; both say the same about the same
  * request, so either will do.
  */
-function refuseMismatch({ method, target, headers }: SignedRequest, claim: Claim, key: Buffer): void {
+function refuseMismatch({ method, target, headers }: SignedRequest, claim: Claim, key: KeyObject): void {
   const values = Object.fromEntries(claim.signedHeaders.map((name) => [name, headers.all(name)]))
   const attempt = (path: string) => {
     const canonical = canonicalRequest({
