@@ -49,12 +49,13 @@ export async function sendAnswer(exchange: Exchange, answer: S3Answer): Promise<
 export function sendError(exchange: Exchange, error: S3Error, resource: string): Promise<void> {
   const headers = { ...baseHeaders(exchange), ...error.headers }
   const isSilent = error.status === 304 || error.status === 204
-  if (error.s3Code === 'RequestTimeout') headers.connection = 'close'
+  // It sent nothing for long enough.
+  const lingers = error.s3Code !== 'RequestTimeout'
   if (error.s3Code === 'SlowDown' || error.s3Code === 'ServiceUnavailable') headers['retry-after'] ??= '1'
   if (!isSilent) headers['content-type'] = 'application/xml'
   const { requestId, hostId } = exchange
   const body = isSilent ? null : Buffer.from(errorDocument(error, { resource, requestId, hostId }))
-  return finish(exchange, error.status, headers, body)
+  return finish(exchange, error.status, headers, body, lingers)
 }
 
 const baseHeaders = ({ requestId, hostId, headers }: Exchange): Record<string, string> => ({
@@ -69,6 +70,7 @@ async function finish(
   status: number,
   headers: Record<string, string>,
   body: Buffer | null,
+  lingers = true,
 ): Promise<void> {
   const { request, response } = exchange
   if (response.destroyed) return
@@ -80,14 +82,14 @@ async function finish(
     return
   }
   const left = bytesLeft(exchange)
-  const isWaiting = exchange.awaitsContinue()
-  const mustClose = isWaiting || left === null || left > DRAIN_MAX_BYTES
+  const isSilent = !lingers || exchange.awaitsContinue()
+  const mustClose = isSilent || left === null || left > DRAIN_MAX_BYTES
   if (mustClose) headers.connection = 'close'
   response.writeHead(status, headers)
   // All of the answer goes out before the end of the exchange does: the client may stop sending when it reads it.
   if (hasBody) response.write(body)
   else response.flushHeaders()
-  const isDrained = isWaiting ? false : await drain(request)
+  const isDrained = isSilent ? false : await drain(request)
   const { socket } = response
   response.end()
   if (!isDrained && !mustClose) socket?.destroySoon()

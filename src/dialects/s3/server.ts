@@ -94,7 +94,7 @@ export function createS3Server(options: S3ServerOptions): S3Server {
       hostId: HOST_ID,
       awaitsContinue: () => isAwaited && !source.isContinued(),
       received: source.received,
-      headers: isStopping ? { connection: 'close' } : {},
+      headers: {},
     }
     const trace: Trace = { operation: null, caller: null, bucket: null }
     let target: Target | null = null
@@ -102,7 +102,7 @@ export function createS3Server(options: S3ServerOptions): S3Server {
     let takesSlot = false
     try {
       const headers = readHeaders(request.rawHeaders)
-      refuseAmbiguous(headers, request)
+      refuseAmbiguous(headers, exchange)
       target = parseTarget(request.url ?? '', headers.get('host'), domains)
       const incoming: Incoming = {
         id: exchange.requestId,
@@ -115,10 +115,12 @@ export function createS3Server(options: S3ServerOptions): S3Server {
       takesSlot = movesBytes(request)
       if (takesSlot && ++bodies > options.maxBodies) throw new S3Error('SlowDown')
       const answer = await handle(inside, incoming, trace)
+      if (isStopping) exchange.headers.connection = 'close'
       await sendAnswer(exchange, answer)
     } catch (thrown) {
       const { error, isBug } = asS3Error(thrown)
       errorCode = error.s3Code
+      if (isStopping) exchange.headers.connection = 'close'
       if (isBug) report('error', `bug in request ${exchange.requestId}`, error)
       if (response.headersSent) response.socket?.destroy()
       else await sendError(exchange, error, resourceOf(target, request))
@@ -179,12 +181,15 @@ export function createS3Server(options: S3ServerOptions): S3Server {
     options.log(printable(JSON.stringify(entry)))
   }
 
+  const lastAnswer = new WeakMap<object, ServerResponse>()
+
   function open({ tls }: S3Listen): Server {
     const server = tls ? createTlsServer({ ...HTTP, ...tls }) : createServer(HTTP)
     const start = (isAwaited: boolean) => (request: IncomingMessage, response: ServerResponse) => {
       // What breaks off is noticed by whoever reads or writes; without a listener it would end the process.
       request.on('error', () => {})
       response.on('error', () => {})
+      lastAnswer.set(request.socket, response)
       serve(request, response, isAwaited).catch((error) => {
         report('error', 'cannot answer', asS3Error(error).error)
         request.socket.destroy()
@@ -192,7 +197,7 @@ export function createS3Server(options: S3ServerOptions): S3Server {
     }
     server.on('request', start(false))
     server.on('checkContinue', start(true))
-    server.on('clientError', refuseUnreadable)
+    server.on('clientError', (error, socket) => refuseUnreadable(error, socket as Socket, lastAnswer.get(socket)))
     return server
   }
 
@@ -229,14 +234,14 @@ export function createS3Server(options: S3ServerOptions): S3Server {
   }
 }
 
-/** Node refuses the worst itself; these it lets through. */
-function refuseAmbiguous(headers: RequestHeaders, request: IncomingMessage): void {
-  if (headers.all('host').length > 1) throw new S3Error('InvalidRequest', 'There are several Host headers.')
+/** Node refuses the worst itself; these it lets through. Whoever sends them may mean more than one thing. */
+function refuseAmbiguous(headers: RequestHeaders, exchange: Exchange): void {
   const coding = headers.get('transfer-encoding')
-  if (coding !== undefined && coding.trim().toLowerCase() !== 'chunked') {
-    request.destroy()
-    throw new S3Error('NotImplemented', 'The only transfer coding is chunked.')
-  }
+  const isCodingKnown = coding === undefined || coding.trim().toLowerCase() === 'chunked'
+  if (isCodingKnown && headers.all('host').length <= 1) return
+  exchange.headers.connection = 'close'
+  if (!isCodingKnown) throw new S3Error('NotImplemented', 'The only transfer coding is chunked.')
+  throw new S3Error('InvalidRequest', 'There are several Host headers.')
 }
 
 /** Uploads, and what may become a download. */
@@ -245,9 +250,13 @@ const movesBytes = ({ method }: IncomingMessage): boolean => method === 'PUT' ||
 const resourceOf = (target: Target | null, request: IncomingMessage): string =>
   target?.path ?? (request.url ?? '').replace(/\?.*/s, '')
 
-/** Not HTTP that we can read, so there is no request to answer; the socket gets the answer's text. */
-function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+/**
+ * Not HTTP that we can read, so there is no request to answer; the socket gets the answer's text. In the middle of
+ * another answer, or after one that was the last, there is nothing to say.
+ */
+function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket, last: ServerResponse | undefined): void {
+  const isSpokenFor = last?.headersSent === true && (!last.writableFinished || !last.shouldKeepAlive)
+  if (error.code === 'ECONNRESET' || !socket.writable || isSpokenFor) {
     socket.destroy()
     return
   }
