@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createHash, createHmac } from 'node:crypto'
+import { createHash, createHmac, createSecretKey } from 'node:crypto'
 import { test } from 'node:test'
 import type { S3Error } from '../../model/s3-error.ts'
 import { createChunkedDecoder } from './aws-chunked.ts'
@@ -9,7 +9,7 @@ import type { ChunkSigning } from './sigv4.ts'
 
 const EMPTY = createHash('sha256').digest('hex')
 const signing: ChunkSigning = {
-  key: Buffer.from('signing key'),
+  key: createSecretKey(Buffer.from('signing key')),
   time: '20260301T120000Z',
   scope: '20260301/eu-north-1/s3/aws4_request',
   seed: 'a'.repeat(64),
