@@ -15,7 +15,10 @@ export interface UploadRef {
 export interface NewUpload {
   bucket: { number: number; revision: number }
   key: string
+  /** Who begins it. */
   accountId: AccountId
+  /** Whose the object will be. */
+  ownerId: AccountId
   accessKeyId: string | null
   properties: ObjectProperties
   checksumAlgorithm: ChecksumAlgorithm | null
@@ -29,6 +32,8 @@ export interface Upload {
   key: string
   /** Who began it. */
   accountId: AccountId
+  /** Whose the object will be. */
+  ownerId: AccountId
   startedAt: Date
   properties: ObjectProperties
   checksumAlgorithm: ChecksumAlgorithm | null
@@ -38,13 +43,19 @@ export interface Upload {
   outcome: unknown
 }
 
+/** Of the upload's algorithm, or of one that the client chose when the upload has none. */
+export interface PartChecksum {
+  algorithm: ChecksumAlgorithm
+  /** Base64. */
+  value: string
+}
+
 export interface Part {
   number: number
   sizeBytes: number
   md5: Buffer
   etag: string
-  /** Base64, of the upload's algorithm. */
-  checksum: string | null
+  checksum: PartChecksum | null
   modifiedAt: Date
 }
 
@@ -56,7 +67,7 @@ export async function insert(db: Db, upload: NewUpload): Promise<string | undefi
   const random = randomBytes(RANDOM_BYTES).toString('base64url')
   const { rows } = await sql<{ id: string | null }>`
     SELECT create_upload(${bucket.number}, ${bucket.revision}, ${upload.key}, ${upload.accountId},
-      ${upload.accessKeyId}, ${random}, ${JSON.stringify(properties)}::jsonb, ${upload.checksumAlgorithm},
+      ${upload.accessKeyId}, ${random}, ${JSON.stringify({ ...properties, ownerId: upload.ownerId })}::jsonb, ${upload.checksumAlgorithm},
       ${upload.checksumType}, ${encryption && JSON.stringify(encryption)}::jsonb) AS id`.execute(db)
   return rows[0]?.id ?? undefined
 }
@@ -68,15 +79,16 @@ export const find = (db: Db, ref: UploadRef): Promise<Upload | undefined> => rea
 export const lock = (tx: Db, ref: UploadRef): Promise<Upload | undefined> => read(tx, ref, sql`FOR UPDATE`)
 
 async function read(db: Db, { id, bucketNumber, key }: UploadRef, locking: RawBuilder<unknown>) {
-  const { rows } = await sql<Upload>`
+  const { rows } = await sql<Upload & { properties: { ownerId: AccountId } }>`
     SELECT id, bucket_number AS "bucketNumber", key, account_id AS "accountId", started_at AS "startedAt", properties,
       checksum_algorithm AS "checksumAlgorithm", checksum_type AS "checksumType", encryption, outcome
     FROM multipart_upload WHERE id = ${id} AND bucket_number = ${bucketNumber} AND key = ${key} ${locking}`.execute(db)
   const [upload] = rows
   if (!upload) return undefined
-  const { retention } = upload.properties
+  const { ownerId, ...properties } = upload.properties
+  const { retention } = properties
   const revived = retention && { ...retention, until: new Date(retention.until) } // JSON knows no dates
-  return { ...upload, properties: { ...upload.properties, retention: revived } }
+  return { ...upload, ownerId, properties: { ...properties, retention: revived } }
 }
 
 export interface NewPart {
@@ -85,7 +97,7 @@ export interface NewPart {
   sizeBytes: number
   md5: Buffer
   etag: string
-  checksum: string | null
+  checksum: PartChecksum | null
   /** None when the part is empty. */
   body: { kind: 'blob'; blob: NewBlob } | { kind: 'segments'; segments: readonly BlobRange[] }
 }
@@ -102,8 +114,9 @@ export async function putPart(db: Db, part: NewPart): Promise<PartPut> {
   const { rows } = await sql<PartPut>`
     SELECT outcome, modified_at AS "modifiedAt" FROM put_part(
       ${upload.bucketNumber}, ${upload.key}, ${upload.id}, ${part.number}::int, ${part.sizeBytes}::bigint,
-      ${part.md5}::bytea, ${part.etag}, ${part.checksum},
-      ${blob?.id ?? null}::uuid, ${blob?.storedBytes ?? null}::bigint, ${blob?.wrappedKey ?? null}::bytea,
+      ${part.md5}::bytea, ${part.etag}, ${part.checksum && writeChecksum(part.checksum)},
+      ${blob?.id ?? null}::uuid, ${blob?.storedBytes ?? null}::bigint, ${blob?.md5 ?? null}::bytea,
+      ${blob?.wrappedKey ?? null}::bytea,
       ${segments?.map(({ blobId }) => blobId) ?? null}::uuid[],
       ${segments?.map(({ start }) => start) ?? null}::bigint[],
       ${segments?.map(({ length }) => length) ?? null}::bigint[])`.execute(db)
@@ -112,11 +125,17 @@ export async function putPart(db: Db, part: NewPart): Promise<PartPut> {
 
 /** In the order of their numbers. */
 export async function parts(db: Db, uploadId: string, page: { after: number; limit: number }): Promise<Part[]> {
-  const { rows } = await sql<Part>`
+  const { rows } = await sql<Part & { checksum: string | null }>`
     SELECT part_number AS number, size_bytes AS "sizeBytes", md5, etag, checksum, modified_at AS "modifiedAt"
     FROM upload_part WHERE upload_id = ${uploadId} AND part_number > ${page.after}
     ORDER BY part_number LIMIT ${page.limit}`.execute(db)
-  return rows
+  return rows.map((row) => ({ ...row, checksum: row.checksum === null ? null : readChecksum(row.checksum) }))
+}
+
+const writeChecksum = ({ algorithm, value }: PartChecksum) => `${algorithm}:${value}`
+function readChecksum(text: string): PartChecksum {
+  const [algorithm, value] = text.split(':') as [ChecksumAlgorithm, string]
+  return { algorithm, value }
 }
 
 /**

@@ -37,7 +37,10 @@ export interface ListedUpload {
   key: string
   id: string
   startedAt: Date
+  /** Who began it. */
   accountId: AccountId
+  /** Whose the object will be. */
+  ownerId: AccountId
   storageClass: string
   checksumAlgorithm: ChecksumAlgorithm | null
   checksumType: ChecksumType | null
@@ -79,7 +82,7 @@ export async function uploads(
 ): Promise<Entry<ListedUpload>[]> {
   const { bucketNumber, prefix, delimiter, afterKey, afterUploadId, entriesMax } = wish
   const { rows } = await sql<Folded<ListedUpload>>`
-    SELECT common_prefix AS "commonPrefix", key, id, started_at AS "startedAt", account_id AS "accountId",
+    SELECT common_prefix AS "commonPrefix", key, id, started_at AS "startedAt", account_id AS "accountId", owner_id AS "ownerId",
       storage_class AS "storageClass", checksum_algorithm AS "checksumAlgorithm", checksum_type AS "checksumType"
     FROM list_multipart_uploads(${bucketNumber}, ${prefix}, ${delimiter}, ${afterKey}, ${afterUploadId}, ${entriesMax})
     `.execute(db)

@@ -1,6 +1,8 @@
 /** Every operation that this server has; a group of them has a file. */
 import { createBucket, deleteBucket, getBucketLocation, headBucket, listBuckets } from './buckets.ts'
 import { listObjects, listObjectsV2, listObjectVersions } from './listing.ts'
+import { multipartOperations } from './multipart.ts'
+import { listMultipartUploads, listParts } from './multipart-listing.ts'
 import type { Operation } from './operation.ts'
 
 export const operations: readonly Operation[] = [
@@ -12,4 +14,7 @@ export const operations: readonly Operation[] = [
   listObjects,
   listObjectsV2,
   listObjectVersions,
+  ...multipartOperations,
+  listParts,
+  listMultipartUploads,
 ]

@@ -127,7 +127,7 @@ CREATE TABLE upload_part (
   size_bytes bigint NOT NULL,
   md5 bytea NOT NULL,
   etag text NOT NULL,
-  checksum text,                                    -- base64, of the upload's algorithm
+  checksum text,                                    -- algorithm:base64
   modified_at timestamptz NOT NULL DEFAULT cloud_now(),
   PRIMARY KEY (upload_id, part_number)
 );

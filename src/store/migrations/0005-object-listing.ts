@@ -143,7 +143,7 @@ CREATE TYPE listed_version AS (
   checksum_algorithm text, checksum_type text
 );
 CREATE TYPE listed_upload AS (
-  common_prefix text, key text, id text, started_at timestamptz, account_id text, storage_class text,
+  common_prefix text, key text, id text, started_at timestamptz, account_id text, owner_id text, storage_class text,
   checksum_algorithm text, checksum_type text
 );
 ${listing({
@@ -173,7 +173,7 @@ ${listing({
   name: 'list_multipart_uploads',
   entry: 'listed_upload',
   table: 'multipart_upload',
-  columns: `r.key, r.id, r.started_at, r.account_id, r.properties->>'storageClass', r.checksum_algorithm, r.checksum_type`,
+  columns: `r.key, r.id, r.started_at, r.account_id, r.properties->>'ownerId', r.properties->>'storageClass', r.checksum_algorithm, r.checksum_type`,
   where: 'r.completed_at IS NULL',
   order: 'r.key, r.id COLLATE "C"',
   within: {

@@ -34,7 +34,7 @@ END $$;
 -- no_such_upload (never was, completed, aborted), quota. The body is one blob, or pieces of blobs, or nothing.
 CREATE FUNCTION put_part(
   p_bucket bigint, p_key text, p_upload text, p_number int, p_size bigint, p_md5 bytea, p_etag text, p_checksum text,
-  p_blob uuid, p_blob_stored bigint, p_blob_key bytea,
+  p_blob uuid, p_blob_stored bigint, p_blob_md5 bytea, p_blob_key bytea,
   p_segment_blobs uuid[], p_segment_starts bigint[], p_segment_lengths bigint[],
   OUT outcome text, OUT modified_at timestamptz
 ) LANGUAGE plpgsql AS $$
@@ -69,7 +69,7 @@ BEGIN
     VALUES (p_upload, p_number, v_body, p_size, p_md5, p_etag, p_checksum, modified_at);
   IF p_blob IS NOT NULL THEN
     INSERT INTO blob (id, plain_bytes, stored_bytes, md5, wrapped_key)
-      VALUES (p_blob, p_size, p_blob_stored, p_md5, p_blob_key);
+      VALUES (p_blob, p_size, p_blob_stored, p_blob_md5, p_blob_key);
     INSERT INTO body_segment VALUES (v_body, 0, p_blob, 0, p_size);
   ELSIF p_segment_blobs IS NOT NULL THEN
     INSERT INTO body_segment (body_id, body_start, blob_id, blob_start, length)
