@@ -1,4 +1,6 @@
 /** What a bucket throws away by itself (S3 API, "PutBucketLifecycleConfiguration"). */
+export const LIFECYCLE_RULES_MAX = 1000 // S3 API, "PutBucketLifecycleConfiguration"
+
 export interface LifecycleRule {
   id: string
   isEnabled: boolean

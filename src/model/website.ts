@@ -3,6 +3,8 @@ export type Website =
   | { redirectAllTo: { hostName: string; protocol?: 'http' | 'https' } }
   | { indexDocument: string; errorDocument?: string; routingRules: readonly RoutingRule[] }
 
+export const ROUTING_RULES_MAX = 50 // S3 user guide, "Configuring a webpage redirect"
+
 export interface RoutingRule {
   condition?: { keyPrefixEquals?: string; httpErrorCodeReturnedEquals?: string }
   redirect: {

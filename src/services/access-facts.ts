@@ -19,12 +19,11 @@ function tagOf(key: string, { version, requestTags }: Wish): string | undefined 
   return tags && Object.hasOwn(tags, name) ? tags[name] : undefined
 }
 
-/** Those of Amazon count in the query of a presigned URL, and only there, because only there they take effect. */
+/** The `x-amz-…` parameters of a presigned URL are among them, as they take effect like the header. */
 const header =
   (name: string): Values =>
   ({ request }) =>
-    request.header(name) ??
-    (name.startsWith('x-amz-') && request.query('X-Amz-Signature') !== undefined ? request.query(name) : undefined)
+    request.header(name)
 const query =
   (name: string): Values =>
   ({ request }) =>

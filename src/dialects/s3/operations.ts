@@ -4,6 +4,7 @@ import { listObjects, listObjectsV2, listObjectVersions } from './listing.ts'
 import { multipartOperations } from './multipart.ts'
 import { listMultipartUploads, listParts } from './multipart-listing.ts'
 import type { Operation } from './operation.ts'
+import { settingsOperations } from './settings.ts'
 
 export const operations: readonly Operation[] = [
   listBuckets,
@@ -11,6 +12,7 @@ export const operations: readonly Operation[] = [
   headBucket,
   deleteBucket,
   getBucketLocation,
+  ...settingsOperations,
   listObjects,
   listObjectsV2,
   listObjectVersions,
