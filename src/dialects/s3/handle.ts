@@ -10,9 +10,10 @@ import { S3Error } from '../../model/s3-error.ts'
 import { authorize } from '../../services/access.ts'
 import type { S3Caller, S3Ctx } from '../../services/s3-ctx.ts'
 import { createCall, readWords, type Words } from './call.ts'
+import { preflight } from './cross-origin.ts'
 import type { Dispatcher } from './dispatch.ts'
 import type { RequestHeaders } from './headers.ts'
-import type { Method, Operation, S3Answer, ServiceCall } from './operation.ts'
+import type { Method, Operation, S3Answer, ServiceCall, ShowWebsite } from './operation.ts'
 import { openBody, readPayload } from './payload.ts'
 import type { Verified, Verifier } from './sigv4.ts'
 import type { Target } from './target.ts'
@@ -24,6 +25,7 @@ export interface HandleParts {
   parts: S3Parts
   verifier: Verifier
   dispatcher: Dispatcher
+  showWebsite: ShowWebsite | undefined
 }
 
 export interface Incoming {
@@ -42,13 +44,12 @@ export interface Trace {
   bucket: Bucket | null
 }
 
-export async function handle(
-  { parts, verifier, dispatcher }: HandleParts,
-  incoming: Incoming,
-  trace: Trace,
-): Promise<S3Answer> {
+export async function handle(inside: HandleParts, incoming: Incoming, trace: Trace): Promise<S3Answer> {
+  const { parts, verifier, dispatcher } = inside
   const { target, headers, message } = incoming
   const method = message.method ?? ''
+  if (method === 'OPTIONS') return preflight(parts.buckets, target, headers)
+  if (target.style === 'website') return visit(inside, incoming)
   const verified = await verifier.verify({ method, target, headers })
   trace.caller = verified?.caller ?? null
   const words = readWords(headers, target.query)
@@ -64,7 +65,28 @@ export async function handle(
   return run(operation, call, target, trace)
 }
 
-export function contextOf(parts: S3Parts, incoming: Incoming, words: Words, caller: S3Caller | null): S3Ctx {
+function visit({ parts, showWebsite }: HandleParts, incoming: Incoming): Promise<S3Answer> {
+  const { target, headers, message } = incoming
+  const { method } = message
+  if (!showWebsite) throw new S3Error('NotImplemented')
+  if (method !== 'GET' && method !== 'HEAD') {
+    throw new S3Error('MethodNotAllowed', undefined, { headers: { allow: 'GET, HEAD' } })
+  }
+  const words = readWords(headers, target.query)
+  return showWebsite({
+    ctx: contextOf(parts, incoming, words, null),
+    method,
+    bucketName: target.bucket as string,
+    key: target.key ?? '',
+    header: words.header,
+    origin: originOf(parts, incoming),
+  })
+}
+
+const originOf = ({ settings }: S3Parts, { isSecure, headers }: Incoming): string =>
+  `${isSecure ? 'https' : 'http'}://${headers.get('host') ?? settings.url}`
+
+function contextOf(parts: S3Parts, incoming: Incoming, words: Words, caller: S3Caller | null): S3Ctx {
   const { id, message, target, isSecure } = incoming
   return {
     ...parts,
@@ -85,10 +107,11 @@ export const addressOf = ({ socket }: IncomingMessage): string =>
 function callOf(
   ctx: S3Ctx,
   operation: Operation,
-  { message, headers, target, isSecure, bytes }: Incoming,
+  incoming: Incoming,
   words: Words,
   verified: Verified | null,
 ): ServiceCall {
+  const { message, headers, target, bytes } = incoming
   return createCall({
     ctx,
     operation,
@@ -107,7 +130,7 @@ function callOf(
       return openBody(isMissing ? { ...payload, sizeBytes: 0 } : payload, bytes)
     },
     signedRegion: verified?.region ?? null,
-    origin: `${isSecure ? 'https' : 'http'}://${headers.get('host') ?? ctx.settings.url}`,
+    origin: originOf(ctx, incoming),
   })
 }
 

@@ -99,3 +99,17 @@ export interface S3Answer {
   /** Bytes of an object. Not sent to HEAD, but its length is told. */
   content?: { lengthBytes: number; sendTo(target: Writable, signal: AbortSignal): Promise<void> }
 }
+
+/** Somebody looks at a bucket's website: GET or HEAD, and nobody is ever signed in. */
+export interface WebsiteVisit {
+  ctx: S3Ctx
+  method: 'GET' | 'HEAD'
+  bucketName: string
+  /** The path without its first slash, decoded; '' for the front page. */
+  key: string
+  header(name: string): string | undefined
+  /** Scheme and host as the visitor wrote them. */
+  origin: string
+}
+/** Its errors are pages too, so it throws only what is a bug or an outage. */
+export type ShowWebsite = (visit: WebsiteVisit) => Promise<S3Answer>

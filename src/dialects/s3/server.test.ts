@@ -21,7 +21,9 @@ const bucket: Bucket = {
   tier: 'standard',
   location: 'no-oslo-1',
   versioning: 'off',
-  settings: {},
+  settings: {
+    cors: [{ allowedOrigins: ['https://page.example'], allowedMethods: ['PUT'], allowedHeaders: [], exposeHeaders: [] }],
+  },
   revision: 1,
   createdAt: new Date(0),
 }
@@ -339,6 +341,31 @@ test('no byte of a client gets into the log as it is', async (t) => {
   assert.match(seen.lines[0] ?? '', /^[\x20-\x7e]+$/)
   const { path, status, errorCode } = JSON.parse(seen.lines[0] ?? '') as Record<string, unknown>
   assert.deepEqual([path, status, errorCode], ['/bucket/%9b31m%0a%1b[2J', 400, 'InvalidURI'])
+})
+
+test('pages of other origins: preflight, and headers on errors too', async (t) => {
+  const { connect } = await startServer(t)
+  const connection = connect()
+  const preflight = (method: string, origin = 'https://page.example') =>
+    `OPTIONS /bucket/a HTTP/1.1\r\nHost: x\r\nOrigin: ${origin}\r\nAccess-Control-Request-Method: ${method}\r\n\r\n`
+  connection.send(preflight('PUT'))
+  const allowed = await connection.answer()
+  assert.deepEqual(
+    [allowed?.status, allowed?.headers['access-control-allow-origin'], allowed?.headers['access-control-allow-methods']],
+    [200, 'https://page.example', 'PUT'],
+  )
+  connection.send(preflight('DELETE'))
+  assert.equal((await connection.answer())?.code, 'AccessForbidden')
+  connection.send('OPTIONS /bucket/a HTTP/1.1\r\nHost: x\r\n\r\n')
+  assert.deepEqual((await connection.answer())?.status, 400)
+  connection.send('PUT /bucket/a HTTP/1.1\r\nHost: x\r\nOrigin: https://page.example\r\nContent-Length: 0\r\n\r\n')
+  const refused = await connection.answer()
+  assert.deepEqual(
+    [refused?.code, refused?.headers['access-control-allow-origin']],
+    ['AccessDenied', 'https://page.example'],
+  )
+  connection.send('PUT /bucket/a HTTP/1.1\r\nHost: x\r\nOrigin: https://other.example\r\nContent-Length: 0\r\n\r\n')
+  assert.equal((await connection.answer())?.headers['access-control-allow-origin'], undefined)
 })
 
 test('stopping lets requests under way end', async (t) => {

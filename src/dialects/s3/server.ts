@@ -13,11 +13,12 @@ import { S3Error } from '../../model/s3-error.ts'
 import { watchConnections } from '../http/closing.ts'
 import { type AccessEntry, accessLine, printable } from './access-log.ts'
 import { type Exchange, sendAnswer, sendError } from './answer.ts'
+import { crossOriginHeaders } from './cross-origin.ts'
 import { createDispatcher } from './dispatch.ts'
 import { asS3Error, chainOf, errorDocument } from './errors.ts'
 import { addressOf, type HandleParts, handle, type Incoming, type S3Parts, type Trace } from './handle.ts'
 import { type RequestHeaders, readHeaders } from './headers.ts'
-import type { Operation } from './operation.ts'
+import type { Operation, ShowWebsite } from './operation.ts'
 import { createVerifier, type VerifierOptions } from './sigv4.ts'
 import { createSource } from './source.ts'
 import { type Domains, parseTarget, type Target } from './target.ts'
@@ -25,6 +26,8 @@ import { type Domains, parseTarget, type Target } from './target.ts'
 export interface S3ServerOptions {
   parts: S3Parts
   operations: readonly Operation[]
+  /** Answers for the website domain. */
+  showWebsite?: ShowWebsite
   findKey: VerifierOptions['findKey']
   domains: Domains
   /** Bodies under way at a time, both ways; more are told to slow down. */
@@ -78,6 +81,7 @@ export function createS3Server(options: S3ServerOptions): S3Server {
     parts,
     verifier: createVerifier({ regions: parts.settings.regions, findKey: options.findKey, now }),
     dispatcher: createDispatcher(options.operations),
+    showWebsite: options.showWebsite,
   }
   const servers: { server: Server; closing: ReturnType<typeof watchConnections> }[] = []
   let bodies = 0
@@ -111,6 +115,9 @@ export function createS3Server(options: S3ServerOptions): S3Server {
         target,
         isSecure: 'encrypted' in request.socket,
         bytes: source.bytes,
+      }
+      if (request.method !== 'OPTIONS') {
+        exchange.headers = await crossOriginHeaders(parts.buckets, target, headers, request.method ?? '')
       }
       takesSlot = movesBytes(request)
       if (takesSlot && ++bodies > options.maxBodies) throw new S3Error('SlowDown')
