@@ -22,7 +22,9 @@ const bucket: Bucket = {
   location: 'no-oslo-1',
   versioning: 'off',
   settings: {
-    cors: [{ allowedOrigins: ['https://page.example'], allowedMethods: ['PUT'], allowedHeaders: [], exposeHeaders: [] }],
+    cors: [
+      { allowedOrigins: ['https://page.example'], allowedMethods: ['PUT'], allowedHeaders: [], exposeHeaders: [] },
+    ],
   },
   revision: 1,
   createdAt: new Date(0),
@@ -351,7 +353,11 @@ test('pages of other origins: preflight, and headers on errors too', async (t) =
   connection.send(preflight('PUT'))
   const allowed = await connection.answer()
   assert.deepEqual(
-    [allowed?.status, allowed?.headers['access-control-allow-origin'], allowed?.headers['access-control-allow-methods']],
+    [
+      allowed?.status,
+      allowed?.headers['access-control-allow-origin'],
+      allowed?.headers['access-control-allow-methods'],
+    ],
     [200, 'https://page.example', 'PUT'],
   )
   connection.send(preflight('DELETE'))
