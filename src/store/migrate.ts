@@ -12,6 +12,7 @@ import * as objectFunctions from './migrations/0004-object-functions.ts'
 import * as objectListing from './migrations/0005-object-listing.ts'
 import * as storageTiers from './migrations/0006-storage-tiers.ts'
 import * as multipart from './migrations/0007-multipart.ts'
+import * as clock from './migrations/0008-clock.ts'
 
 interface Migration {
   name: string
@@ -26,6 +27,7 @@ export const MIGRATIONS: readonly Migration[] = [
   objectListing,
   storageTiers,
   multipart,
+  clock,
 ]
 
 const LOCK = 0x4861766e // "Havn"
