@@ -2,7 +2,7 @@
 import { readOnly, SCOPES_OF_SERVICE, SERVICES } from '../model/scopes.ts'
 import { type Command, JSON_OPTION } from './command.ts'
 import { CliError } from './exit.ts'
-import { ago, fields, json, table } from './output.ts'
+import { ago, bytes, fields, json, table } from './output.ts'
 
 const accountCreate: Command = {
   name: 'account create',
@@ -65,6 +65,68 @@ const accountShow: Command = {
     )
     return undefined
   },
+}
+
+const LIMITS = ['bytes', 'objects', 'buckets'] as const
+
+const accountQuota: Command = {
+  name: 'account quota',
+  summary: 'what an account may store, and stores; operators may change it',
+  positionals: ['EMAIL|ID?'],
+  options: {
+    bytes: { type: 'string', value: 'SIZE', help: 'of all its buckets, for example 500GiB; none = no limit' },
+    objects: { type: 'string', value: 'COUNT', help: 'versions and delete markers count; none = no limit' },
+    buckets: { type: 'string', value: 'COUNT', help: 'none = the usual 1000' },
+    ...JSON_OPTION,
+  },
+  async run(cli, args) {
+    const ref = args.at['EMAIL|ID']
+    const given = LIMITS.flatMap((name) => {
+      const text = args.text(name)
+      return text === undefined ? [] : [[name, limitOf(name, text)] as const]
+    })
+    if (given.length > 0 && ref === undefined)
+      throw new CliError('usage', 'say whose quota: account quota EMAIL --bytes …')
+    const body = Object.fromEntries(given)
+    const found =
+      ref === undefined
+        ? await cli.client.call('getQuota')
+        : given.length > 0
+          ? await cli.client.call('changeQuota', { id: ref, body })
+          : await cli.client.call('getQuotaOf', { id: ref })
+    if (args.flag('json')) {
+      cli.print(json(found))
+      return undefined
+    }
+    const { quota, used } = found
+    const rows = [
+      ['bytes', bytes(used.bytes + used.uploadBytes), quota.bytes === null ? 'no limit' : bytes(quota.bytes)],
+      ['objects', used.versions, quota.objects ?? 'no limit'],
+      ['buckets', used.buckets, quota.buckets ?? 1000],
+    ]
+    cli.print(table(['', 'USED', 'LIMIT'], rows))
+    return undefined
+  },
+}
+
+const UNITS: Record<string, number> = {
+  '': 1,
+  k: 1e3,
+  m: 1e6,
+  g: 1e9,
+  t: 1e12,
+  ki: 2 ** 10,
+  mi: 2 ** 20,
+  gi: 2 ** 30,
+  ti: 2 ** 40,
+}
+
+function limitOf(name: string, text: string): number | null {
+  if (text === 'none') return null
+  const [, digits, unit = ''] = /^(\d+(?:\.\d+)?)([kmgt]i?)?b?$/i.exec(text) ?? []
+  const value = digits === undefined ? Number.NaN : Math.round(Number(digits) * UNITS[unit.toLowerCase()]!)
+  if (!Number.isSafeInteger(value)) throw new CliError('usage', `--${name} is a number, a size like 500GiB, or none`)
+  return value
 }
 
 const keyCreate: Command = {
@@ -147,5 +209,5 @@ const keyRevoke: Command = {
   },
 }
 
-export const accountCommands: readonly Command[] = [accountCreate, accountList, accountShow]
+export const accountCommands: readonly Command[] = [accountCreate, accountList, accountShow, accountQuota]
 export const keyCommands: readonly Command[] = [keyCreate, keyList, keyRevoke]

@@ -1,4 +1,5 @@
 /** What a command is: words, options and a body, as data; `run.ts` parses, prints the help and reports errors. */
+import type { Readable, Writable } from 'node:stream'
 import type { Client } from './client.ts'
 
 export interface Option {
@@ -16,6 +17,9 @@ export interface Cli {
   print(line: string): void
   /** A line on stderr, for what is not the answer. */
   note(line: string): void
+  /** For `-` in place of a file. */
+  input: Readable
+  output: Writable
   /** Progress may be drawn over. */
   isTerminal: boolean
   now(): Date

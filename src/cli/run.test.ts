@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { PassThrough, Readable } from 'node:stream'
 import { test } from 'node:test'
 import type { Image, Instance, Operation, Plan } from '../dialects/native/contract.ts'
 import type { Cli } from './command.ts'
@@ -96,6 +97,8 @@ async function run(line: string, answers: Answers = {}) {
     },
     print: (text) => void out.push(text),
     note: (text) => void notes.push(text),
+    input: Readable.from([]),
+    output: new PassThrough(),
     isTerminal: false,
     now: () => NOW,
     sshKeyFile: '/home/keys/ssh_ed25519',
@@ -184,6 +187,83 @@ test('image list', async () => {
   )
 })
 
+const bucket = {
+  id: 'bkt_1',
+  name: 'media',
+  accountId: 'acct_1',
+  tier: 'standard',
+  location: 'no-oslo-1',
+  versioning: 'off',
+  hasObjectLock: false,
+  isPublic: false,
+  objects: 12,
+  versions: 12,
+  bytes: 3 * 1024 ** 3,
+  uploadBytes: 0,
+  createdAt: '2026-05-01T09:00:00.000Z',
+}
+
+test('buckets: a table, and hours in words that a bill has', async () => {
+  const { out, calls } = await run('bucket list --prefix m', { listBuckets: () => ({ items: [bucket], total: 1 }) })
+  assert.equal(
+    out,
+    [
+      'BUCKET  OBJECTS  SIZE     TIER      VERSIONING  ACCESS   LOCATION   AGE',
+      'media   12       3.0 GiB  standard  off         private  no-oslo-1  3 h',
+    ].join('\n'),
+  )
+  assert.deepEqual(calls[0], ['listBuckets', { query: { limit: 1000, prefix: 'm' } }])
+  const hour = { byteSeconds: String(3600 * 1024 ** 3), readRequests: 4, writeRequests: 2, bytesIn: 1024, bytesOut: 0 }
+  const hours = [{ ...hour, hour: '2026-05-01T11:00:00.000Z' }]
+  const usage = await run('bucket usage media --hours 1', { getBucketUsage: () => ({ bucket, hours }) })
+  assert.equal(
+    usage.out,
+    [
+      'objects             12',
+      'versions            12',
+      'size                3.0 GiB',
+      'unfinished uploads  0 B',
+      '',
+      'HOUR (UTC)        GIB HOURS  READS  WRITES  IN       OUT',
+      '2026-05-01 11:00  1.000000   4      2       1.0 KiB  0 B',
+    ].join('\n'),
+  )
+})
+
+const access = { accessKeyId: 'HAVN1', secretAccessKey: 's3cret', s3Url: 'http://127.0.0.1:9000', region: 'eu-north-1' }
+
+test('s3 env prints lines for every client, each with the key and the place', async () => {
+  for (const client of ['aws', 'boto3', 'javascript', 'rclone', 'restic', 's3cmd', 's3fs', 'terraform', 'mc', 'curl']) {
+    const { out } = await run(`s3 env ${client}`, { getS3Credentials: () => access })
+    for (const word of ['HAVN1', 's3cret', '127.0.0.1:9000']) assert.ok(out.includes(word), `${client}: ${word}`)
+  }
+  assert.equal(
+    (await run('s3 env', { getS3Credentials: () => access })).out.split('\n')[0],
+    'export AWS_ACCESS_KEY_ID=HAVN1',
+  )
+  const shown = await run('s3 credentials', { getS3Credentials: () => access })
+  assert.match(shown.out, /^access key {2}HAVN1\nsecret {6}s3cret\nendpoint/)
+})
+
+test('a quota is said in sizes', async () => {
+  const answer = {
+    accountId: 'acct_1',
+    quota: { bytes: 1024 ** 3, objects: null, buckets: null },
+    used: { buckets: 2, objects: 5, versions: 6, bytes: 1024, uploadBytes: 1024 },
+  }
+  const { out, calls } = await run('account quota a@b.c --bytes 1GiB --objects none', { changeQuota: () => answer })
+  assert.deepEqual(calls[0], ['changeQuota', { id: 'a@b.c', body: { bytes: 1024 ** 3, objects: null } }])
+  assert.equal(
+    out,
+    [
+      '         USED     LIMIT',
+      'bytes    2.0 KiB  1.0 GiB',
+      'objects  6        no limit',
+      'buckets  2        1000',
+    ].join('\n'),
+  )
+})
+
 test('status without an API says so and ends with 5', async () => {
   const { out, exit } = await run('status')
   assert.equal(exit, 5)
@@ -200,6 +280,15 @@ test('wrong words are usage errors that name what there is', async () => {
     ['instance create web', /needs --image/],
     ['instance start web --wait --timeout soon', /--timeout takes a number/],
     ['key create k --service nope', /--service is one of/],
+    ['bucket create b --tier gold', /--tier is one of standard, enterprise/],
+    ['bucket usage b --hours 0', /--hours is 1 to 1000/],
+    ['object put - b', /needs a key/],
+    ['object put /nonexistent b/k', /there is no file/],
+    ['object get b', /names a bucket/],
+    ['object rm b/k --versions', /--versions goes with --recursive/],
+    ['s3 env nope', /no lines for "nope"; there are aws, boto3/],
+    ['account quota --bytes 1', /say whose quota/],
+    ['account quota x --bytes lots', /--bytes is a number/],
     ['image import x.img', /needs --os/],
     ['image import /nonexistent.img --os micro', /there is no file/],
   ]

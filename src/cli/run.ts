@@ -1,11 +1,14 @@
 /** Finds the command that the words name, parses its options, runs it. Unknown words are answered with what there is. */
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { accountCommands, keyCommands } from './account.ts'
+import { bucketCommands } from './bucket.ts'
 import type { Args, Cli, Command, Option } from './command.ts'
 import { CliError, EXIT } from './exit.ts'
 import { imageCommands } from './image.ts'
 import { instanceCommands } from './instance.ts'
+import { objectCommands } from './object.ts'
 import { operatorCommands } from './operator.ts'
+import { s3Commands } from './s3.ts'
 import { ssh } from './ssh.ts'
 import { status } from './status.ts'
 
@@ -14,6 +17,9 @@ export const COMMANDS: readonly Command[] = [
   ssh,
   ...instanceCommands,
   ...imageCommands,
+  ...bucketCommands,
+  ...objectCommands,
+  ...s3Commands,
   ...keyCommands,
   ...accountCommands,
   ...operatorCommands,
@@ -46,7 +52,7 @@ function group([word, next]: readonly string[], cli: Cli): number {
   if (members.length === 0)
     throw new CliError('usage', `there is no command ${JSON.stringify(word)}; ./havn --help lists them`)
   if (next !== undefined && next !== '--help' && next !== '-h') {
-    const verbs = members.map(({ name }) => name.split(' ')[1]).join(', ')
+    const verbs = [...new Set(members.map(({ name }) => name.split(' ')[1]))].join(', ')
     throw new CliError('usage', `there is no command ${JSON.stringify(`${word} ${next}`)}; ${word} can ${verbs}`)
   }
   cli.print(members.map(lineOf).join('\n'))

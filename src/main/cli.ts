@@ -21,6 +21,8 @@ export async function runCli(words: readonly string[]): Promise<number> {
     },
     print: (line) => void process.stdout.write(`${line}\n`),
     note: (line) => void process.stderr.write(`${line}\n`),
+    input: process.stdin,
+    output: process.stdout,
     isTerminal: process.stderr.isTTY === true,
     now: () => new Date(),
     sshKeyFile: sshKeyFile(paths),

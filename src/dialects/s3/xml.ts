@@ -2,7 +2,9 @@
  * XML as S3 writes it. Text is escaped where an element is made, and only what was made here counts as XML, so that no
  * name or key of a client gets into an answer unescaped.
  */
+
 import { encodePath } from '../../lib/sigv4.ts'
+import { escapeXml } from '../../lib/xml-text.ts'
 
 /** Text that is XML already. */
 export type Xml = string & { readonly isXml: unique symbol }
@@ -30,15 +32,7 @@ export const resultXml = (root: string, children: readonly Xml[]): string =>
 /** A document of no namespace, as errors are. */
 export const plainXml = (root: string, children: readonly Xml[]): string => DECLARATION + group(root, children)
 
-// What is markup, what parsers normalise (CR), and what XML 1.0 forbids and keys may hold all the same.
-const SPECIAL = /[&<>"'\u0000-\u0008\u000b-\u001f\u007f\ufffe\uffff]/g
-const NAMED: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
-
-export function escapeXml(text: string): string {
-  return text.toWellFormed().replace(SPECIAL, (character) => NAMED[character] ?? reference(character))
-}
-
-const reference = (character: string) => `&#x${character.charCodeAt(0).toString(16).toUpperCase()};`
+export { escapeXml }
 
 /** For `encoding-type=url`: every byte of the UTF-8 but `A-Za-z0-9-._~/` as `%XX`. */
 export const urlEncode = encodePath
