@@ -83,6 +83,11 @@ export const S3_ERRORS = {
     'The XML that you provided was not well formed or did not validate against our published schema.',
   ],
   MaxMessageLengthExceeded: [400, 'too_large', 'Your request was too large.'],
+  MaxPostPreDataLengthExceeded: [
+    400,
+    'too_large',
+    'Your POST request fields preceding the upload file were too large.',
+  ],
   MetadataTooLarge: [400, 'too_large', 'Your metadata headers exceed the maximum allowed metadata size.'],
   MethodNotAllowed: [405, 'method_not_allowed', 'The specified method is not allowed against this resource.'],
   MissingContentLength: [411, 'invalid', 'You must provide the Content-Length HTTP header.'],
