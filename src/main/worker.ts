@@ -7,6 +7,7 @@ import { hostname } from 'node:os'
 import { DEFINITIONS } from '../jobs/definitions.ts'
 import { createEngine, type Engine } from '../jobs/engine/engine.ts'
 import { type ReconcilerRunner, runReconcilers } from '../jobs/engine/reconciler.ts'
+import { expireObjects } from '../jobs/expire-objects.ts'
 import { prune } from '../jobs/prune.ts'
 import { reconcileInstances } from '../jobs/reconcile-instances.ts'
 import { reportHosts } from '../jobs/report-hosts.ts'
@@ -107,7 +108,14 @@ export async function startWorker(
     reportHosts: reportAll,
   }
   const reconcilers = runReconcilers(
-    [reportHosts, reconcileInstances, sampleStats, sweepImages, prune],
+    [
+      reportHosts,
+      reconcileInstances,
+      sampleStats,
+      sweepImages,
+      prune,
+      expireObjects(config.storage.lifecycleMinutes * 60_000),
+    ],
     reconcilerTools,
     log,
   )
