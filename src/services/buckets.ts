@@ -1,4 +1,5 @@
 /** Buckets as resources: the S3 protocol, the Storage API and the native API make, list and delete the same ones. */
+import type { AclWish } from '../model/acl.ts'
 import {
   type Bucket,
   type BucketSettings,
@@ -17,6 +18,7 @@ import { atomically, type Db } from '../store/db.ts'
 import * as events from '../store/events.ts'
 import * as tiers from '../store/storage-tiers.ts'
 import { keyReaches } from './access.ts'
+import { resolveAcl } from './acls.ts'
 import { allow, type Ctx, visibleAccount } from './ctx.ts'
 import { isOpenToAll } from './public-bucket.ts'
 import type { S3Ctx, S3Settings } from './s3-ctx.ts'
@@ -88,19 +90,34 @@ function take(db: Db, bucket: Bucket): Promise<void> {
 
 // ---- through the S3 protocol
 
-/** `constraint`: as LocationConstraint gives it; clients say their signing region or the place, '' = nothing. */
-export async function createRaw(
-  ctx: S3Ctx,
-  wish: Omit<NewBucket, 'location'> & { constraint: string },
-): Promise<Bucket> {
+export interface RawWish {
+  name: string
+  /** As LocationConstraint gives it; clients say their signing region or the place, '' = nothing. */
+  constraint: string
+  acl: AclWish | undefined
+  ownership: BucketSettings['ownership'] | undefined
+  hasLock: boolean
+}
+
+export async function createRaw(ctx: S3Ctx, wish: RawWish): Promise<Bucket> {
   const { caller, settings } = ctx
   if (!caller || !keyReaches(caller, 's3:CreateBucket', wish.name)) throw new S3Error('AccessDenied')
-  const { constraint, ...rest } = wish
-  const location = locationOf(settings, constraint)
+  const { name, ownership, hasLock } = wish
+  const location = locationOf(settings, wish.constraint)
+  const owners = { ownerId: caller.accountId, bucketOwnerId: caller.accountId }
+  const acl = wish.acl && (await resolveAcl(ctx.db, {}, owners, wish.acl))
+  if (acl && ownership === 'BucketOwnerEnforced') throw new S3Error('InvalidBucketAclWithObjectOwnership')
   const bucket = await make(
     ctx.db,
     caller.accountId,
-    { ...rest, tier: rest.tier ?? settings.defaultTier, location },
+    {
+      name,
+      tier: settings.defaultTier,
+      location,
+      // A bucket with object lock keeps versions from its first object on.
+      versioning: hasLock ? 'enabled' : 'off',
+      settings: { ...(acl && { acl }), ...(ownership && { ownership }), ...(hasLock && { objectLock: {} }) },
+    },
     settings.bucketNameReuse === 'owner',
   )
   ctx.buckets.forget(bucket.name)

@@ -95,6 +95,14 @@ describe('buckets through S3', () => {
         400,
         'InvalidBucketAclWithObjectOwnership',
       ],
+      ['/acl-2', '', { 'x-amz-acl': 'private', 'x-amz-grant-read': 'id="x"' }, 400, 'InvalidRequest'],
+      [
+        '/acl-3',
+        '',
+        { 'x-amz-grant-read': 'emailAddress="nobody@nowhere.example"' },
+        400,
+        'UnresolvableGrantByEmailAddress',
+      ],
       ['/place-1', place('no-oslo-1'), {}, 200, ''],
       ['/place-2', place('eu-north-1'), {}, 200, ''],
       ['/place.3', '<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"/>', {}, 200, ''],
@@ -109,6 +117,39 @@ describe('buckets through S3', () => {
     ).body
     const places = buckets.filter(({ name }) => name.startsWith('place')).map(({ region }) => region)
     assert.deepEqual(places, ['no-oslo-1', 'no-oslo-1', 'no-oslo-1'])
+  })
+
+  test('what is given along is set: grants, ownership, object lock; and public is said to be public', async () => {
+    const everyone = 'uri="http://acs.amazonaws.com/groups/global/AllUsers"'
+    await raw('PUT', '/given-acl', '', { 'x-amz-grant-read': everyone })
+    await raw('PUT', '/given-canned', '', { 'x-amz-acl': 'public-read' })
+    await raw('PUT', '/given-private', '', { 'x-amz-acl': 'private' })
+    await raw('PUT', '/given-lock', '', {
+      'x-amz-bucket-object-lock-enabled': 'true',
+      'x-amz-object-ownership': 'BucketOwnerEnforced',
+    })
+    assert.match((await raw('GET', '/given-lock?versioning')).text, /<Status>Enabled</)
+    assert.match((await raw('GET', '/given-lock?object-lock')).text, /<ObjectLockEnabled>Enabled</)
+    assert.match((await raw('GET', '/given-lock?ownershipControls')).text, /BucketOwnerEnforced/)
+    assert.match((await raw('GET', '/given-acl?acl')).text, /AllUsers/)
+    const shown = async (name: string) =>
+      (await suite().call<{ isPublic: boolean }>('GET', `/havn/v1/buckets/${name}`)).body
+    const names = ['given-acl', 'given-canned', 'given-private', 'given-lock']
+    const open = await Promise.all(names.map(async (name) => (await shown(name)).isPublic))
+    assert.deepEqual(open, [true, true, false, false])
+    const block =
+      '<PublicAccessBlockConfiguration><IgnorePublicAcls>true</IgnorePublicAcls></PublicAccessBlockConfiguration>'
+    assert.equal((await raw('PUT', '/given-acl?publicAccessBlock', block)).status, 200)
+    assert.equal((await shown('given-acl')).isPublic, false, 'a block closes it')
+    const statement = {
+      Effect: 'Allow',
+      Principal: '*',
+      Action: 's3:GetObject',
+      Resource: 'arn:aws:s3:::given-private/*',
+    }
+    const policy = JSON.stringify({ Version: '2012-10-17', Statement: [statement] })
+    assert.ok((await raw('PUT', '/given-private?policy', policy)).status < 300)
+    assert.equal((await shown('given-private')).isPublic, true, 'so does a policy the opposite')
   })
 
   test('a listing is the own buckets, page by page', async () => {

@@ -1,9 +1,9 @@
 /** Buckets themselves: what there is, making one, dropping it, where it lies. */
-import { aclOfCanned, CANNED_ACLS } from '../../model/acl.ts'
-import { type BucketSettings, isBucketName } from '../../model/bucket.ts'
+import { isBucketName } from '../../model/bucket.ts'
 import { S3Error } from '../../model/s3-error.ts'
 import * as buckets from '../../services/buckets.ts'
-import type { BucketOperation, NameCall, NameOperation, ServiceOperation } from './operation.ts'
+import { aclOfHeaders } from './acl.ts'
+import type { BucketOperation, NameOperation, ServiceOperation } from './operation.ts'
 import { escapeXml, group, leaf, resultXml, urlEncode, type Xml } from './xml.ts'
 import { findText, parseXml } from './xml-parse.ts'
 
@@ -72,13 +72,13 @@ export const createBucket: NameOperation = {
   async run(call) {
     const { ctx, bucketName: name, header } = call
     const constraint = readConstraint(await call.document())
-    const hasLock = readFlag(header('x-amz-bucket-object-lock-enabled'))
     try {
       await buckets.createRaw(ctx, {
         name,
         constraint,
-        settings: readSettings(call, hasLock),
-        ...(hasLock && { versioning: 'enabled' }),
+        acl: aclOfHeaders(header),
+        ownership: readChoice(header('x-amz-object-ownership'), 'x-amz-object-ownership', OWNERSHIPS),
+        hasLock: readFlag(header('x-amz-bucket-object-lock-enabled')),
       })
     } catch (error) {
       // In us-east-1, and nowhere else, making one's own bucket once more is a success (API reference, "CreateBucket").
@@ -106,17 +106,6 @@ function readFlag(text: string | undefined): boolean {
 }
 
 const OWNERSHIPS = ['BucketOwnerEnforced', 'BucketOwnerPreferred', 'ObjectWriter'] as const
-
-function readSettings(call: NameCall, hasLock: boolean): BucketSettings {
-  const ownership = readChoice(call.header('x-amz-object-ownership'), 'x-amz-object-ownership', OWNERSHIPS)
-  const canned = readChoice(call.header('x-amz-acl'), 'x-amz-acl', CANNED_ACLS)
-  const { caller } = call.ctx
-  if (!caller) throw new S3Error('AccessDenied')
-  if (Object.keys(call.headersUnder('x-amz-grant-')).length > 0) throw new S3Error('NotImplemented')
-  const acl = canned && aclOfCanned(canned, caller.accountId, caller.accountId)
-  if (acl && ownership === 'BucketOwnerEnforced') throw new S3Error('InvalidBucketAclWithObjectOwnership')
-  return { ...(acl && { acl }), ...(ownership && { ownership }), ...(hasLock && { objectLock: {} }) }
-}
 
 function readChoice<T extends string>(text: string | undefined, name: string, choices: readonly T[]): T | undefined {
   const choice = choices.find((it) => it === text)
