@@ -12,6 +12,7 @@ import { DEFAULT_TIER } from '../model/bucket.ts'
 import { describeError } from '../model/errors.ts'
 import { findSigner, touch } from '../services/access-keys.ts'
 import { createBucketMemory } from '../services/bucket-memory.ts'
+import { countTraffic } from '../services/bucket-traffic.ts'
 import type { S3Settings } from '../services/s3-ctx.ts'
 import { storagePlaces } from '../services/storage-places.ts'
 import { KEY_CHANNEL } from '../store/api-keys.ts'
@@ -24,6 +25,8 @@ export interface S3 {
   url: string
   /** The same over TLS, where it is configured. */
   tlsUrl: string | null
+  /** Writes down what was counted so far; it happens by itself every few seconds. */
+  flush(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -49,6 +52,7 @@ export async function startS3(context: AppContext, options: S3Options = {}): Pro
   const keys = rememberKeys(db, context.settings.masterKey, warn)
   const listener = listen(context.databaseUrl, [KEY_CHANNEL], (_, keyId) => keys.forget(keyId), keys.onConnection)
   const hashing = createHashing()
+  const traffic = countTraffic(db, warn)
   const server = createS3Server({
     parts: {
       db,
@@ -64,6 +68,7 @@ export async function startS3(context: AppContext, options: S3Options = {}): Pro
     domains: { s3: storage.domains, website: storage.websiteDomain },
     maxBodies: storage.maxBodies,
     log,
+    count: traffic.count,
   })
   const isShared = options.sharesPort ?? false
   const port = await server.listen({ ...config.s3, isShared })
@@ -71,11 +76,13 @@ export async function startS3(context: AppContext, options: S3Options = {}): Pro
   return {
     url: `http://${authority({ ...config.s3, port })}`,
     tlsUrl: tls && `https://${authority({ host: tls.host, port: tls.port })}`,
+    flush: traffic.flush,
     async stop() {
       tls?.stop()
       await server.stop()
       await listener.close()
       await keys.stop()
+      await traffic.stop()
       await hashing.close()
       await objects.close()
     },

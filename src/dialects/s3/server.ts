@@ -8,8 +8,8 @@ import { createServer, type IncomingMessage, type Server, type ServerOptions, ty
 import { createServer as createTlsServer, type ServerOptions as TlsOptions } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { hostname } from 'node:os'
-import type { Bucket } from '../../model/bucket.ts'
 import { S3Error } from '../../model/s3-error.ts'
+import type { Moved } from '../../services/bucket-traffic.ts'
 import { watchConnections } from '../http/closing.ts'
 import { type AccessEntry, accessLine, printable } from './access-log.ts'
 import { type Exchange, sendAnswer, sendError } from './answer.ts'
@@ -35,16 +35,9 @@ export interface S3ServerOptions {
   /** A line of the access log, or one about trouble. */
   log(line: string): void
   /** After each request whose bucket was found. */
-  count?(entry: Counted): void
+  count?(moved: Moved): void
   now?: () => Date
   idleMs?: number
-}
-
-export interface Counted {
-  bucket: Bucket
-  isWrite: boolean
-  bytesIn: number
-  bytesOut: number
 }
 
 export interface S3Listen {
