@@ -1,0 +1,61 @@
+/** Tries out, on a key that nobody else knows, whether the cluster can do what the driver needs. */
+import { randomBytes } from 'node:crypto'
+import { CloudError } from '../../../model/errors.ts'
+import type { Client } from './client.ts'
+import { asCloudError, ClusterRefusal } from './failure.ts'
+import { abortUpload, startUpload } from './writer.ts'
+import { texts } from './xml.ts'
+
+const BODY = Buffer.from('havn tries out this cluster')
+const WRONG_CRC32 = 'AAAAAA==' // that of nothing
+
+/**
+ * What it can do beyond the indispensable. Throws `unavailable` when it is away, does not let us in, or lacks one of
+ * PUT, ranged GET, ListObjectsV2, DELETE and uploads in parts.
+ */
+export async function probe(client: Client, prefix: string): Promise<Record<string, boolean>> {
+  const key = `${prefix}probe-${randomBytes(8).toString('hex')}`
+  try {
+    await client.ask({ method: 'PUT', key, body: BODY })
+    const ranged = await client.ask({ method: 'GET', key, headers: { range: 'bytes=5-9' } })
+    need(ranged.status === 206 && ranged.text === String(BODY.subarray(5, 10)), 'ranged GET')
+    const query = [['list-type', '2'] as const, ['max-keys', '10'] as const, ['prefix', key] as const]
+    const { text } = await client.ask({ method: 'GET', key: null, query })
+    need(texts(text, 'Key').includes(key) && texts(text, 'Size').includes(String(BODY.length)), 'ListObjectsV2')
+    try {
+      await abortUpload(client, key, await startUpload(client, key))
+    } catch (error) {
+      need(!isLacking(error), 'uploads in parts')
+      throw error
+    }
+    const isRefused = (headers: Record<string, string>) =>
+      client.ask({ method: 'PUT', key, headers, body: BODY }).then(
+        () => false,
+        (error) => {
+          if (error instanceof ClusterRefusal && error.status < 500) return true
+          if (isLacking(error)) return false
+          throw error
+        },
+      )
+    const conditionalWrites = await isRefused({ 'if-none-match': '*' })
+    const checksums = await isRefused({ 'x-amz-checksum-crc32': WRONG_CRC32 })
+    await client.ask({ method: 'DELETE', key })
+    const isGone = await client.ask({ method: 'HEAD', key }).then(
+      () => false,
+      (error) => error instanceof ClusterRefusal && error.status === 404,
+    )
+    need(isGone, 'DELETE')
+    return { conditionalWrites, checksums }
+  } catch (error) {
+    await client.ask({ method: 'DELETE', key }).catch(() => {})
+    throw asCloudError(error)
+  }
+}
+
+/** Not an outage: the cluster does not know the call. */
+const isLacking = (error: unknown) =>
+  error instanceof ClusterRefusal && error.status !== 403 && (error.status < 500 || error.status === 501)
+
+function need(holds: boolean, what: string): void {
+  if (!holds) throw new CloudError('unavailable', `the storage cluster cannot do what Havn needs: ${what}`)
+}
