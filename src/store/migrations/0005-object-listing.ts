@@ -17,11 +17,8 @@ interface Listing {
   where: string
   order: string
   /** Where one key has several rows: a place among them. */
-  within: { parameter: string; variable: string; isBehind: string; assign: string } | null
+  within: { parameter: string; variable: string; isBehind: string } | null
 }
-
-/** So many entries in a row that are no common prefixes make one scan cheaper than a probe for each. */
-const RUN = 4
 
 const listing = ({ name, entry, table, columns, where, order, within }: Listing) => `
 CREATE FUNCTION ${name}(
@@ -33,7 +30,8 @@ DECLARE
   place text := listing_start(prefix, delimiter, after_key);
   bound CONSTANT text := key_after_prefix(prefix);
   entries_left int := entries_max;
-  run int := CASE WHEN delimiter IS NULL THEN ${RUN} ELSE 0 END;
+  is_folding boolean := delimiter IS NOT NULL;
+  jump record;
   ${within?.variable ?? ''}
   is_within boolean := ${within ? `${within.parameter} IS NOT NULL` : 'false'} AND starts_with(after_key, prefix)
     AND common_prefix_of(after_key, prefix, delimiter) IS NULL;
@@ -50,22 +48,32 @@ BEGIN
         entries_left := entries_left - 1;
         RETURN NEXT entry;
       END LOOP;
-    ELSIF run < ${RUN} THEN                         -- a probe
-      SELECT NULL, ${columns} INTO entry FROM ${table} r
-        WHERE r.bucket_number = bucket AND ${where} AND r.key >= place COLLATE "C" AND r.key < bound COLLATE "C"
-        ORDER BY ${order} LIMIT 1;
-      EXIT WHEN NOT FOUND;
-      entries_left := entries_left - 1;
-      entry.common_prefix := common_prefix_of(entry.key, prefix, delimiter);
-      RETURN NEXT entry;
-      IF entry.common_prefix IS NOT NULL THEN
-        run := 0;
-        place := key_after_prefix(entry.common_prefix);
-      ELSE
-        run := run + 1;
-        place := entry.key || chr(1);
-        ${within ? `is_within := true; after_key := entry.key; ${within.assign}` : ''}
-      END IF;
+    ELSIF is_folding THEN                           -- from one common prefix to the next, up to a key that is in none
+      is_folding := false;
+      jump := NULL;
+      FOR jump IN
+        WITH RECURSIVE jumps (key, common_prefix, n) AS (
+          SELECT k.key, common_prefix_of(k.key, prefix, delimiter), 1 FROM (
+            SELECT r.key FROM ${table} r
+            WHERE r.bucket_number = bucket AND ${where} AND r.key >= place COLLATE "C" AND r.key < bound COLLATE "C"
+            ORDER BY r.key LIMIT 1) k
+          UNION ALL
+          SELECT k.key, common_prefix_of(k.key, prefix, delimiter), j.n + 1 FROM jumps j CROSS JOIN LATERAL (
+            SELECT r.key FROM ${table} r
+            WHERE r.bucket_number = bucket AND ${where}
+              AND r.key >= key_after_prefix(j.common_prefix) COLLATE "C" AND r.key < bound COLLATE "C"
+            ORDER BY r.key LIMIT 1) k
+          WHERE j.common_prefix IS NOT NULL AND j.n < entries_left)
+        SELECT j.key, j.common_prefix FROM jumps j
+      LOOP
+        place := jump.key;
+        EXIT WHEN jump.common_prefix IS NULL;
+        entries_left := entries_left - 1;
+        entry := NULL;
+        entry.common_prefix := jump.common_prefix;
+        RETURN NEXT entry;
+      END LOOP;
+      EXIT WHEN NOT FOUND OR jump.common_prefix IS NOT NULL;
     ELSE                                            -- a scan, up to the next common prefix
       entry := NULL;
       FOR entry IN
@@ -79,7 +87,7 @@ BEGIN
         EXIT WHEN entry.common_prefix IS NOT NULL;
       END LOOP;
       EXIT WHEN entry.common_prefix IS NULL;
-      run := 0;
+      is_folding := true;
       place := key_after_prefix(entry.common_prefix);
     END IF;
   END LOOP;
@@ -101,17 +109,13 @@ CREATE INDEX multipart_upload_listed ON multipart_upload (bucket_number, key, id
 
 -- The least text above everything that begins with \`prefix\`. UTF-8 sorts by code points, so the last one is counted up;
 -- U+10FFFF cannot be, and goes. When nothing is left there is no such text, and one above every possible key (of 1024
--- bytes) stands in.
-CREATE FUNCTION key_after_prefix(prefix text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
-DECLARE
-  rest text := rtrim(prefix, chr(1114111));
-  code int;
-BEGIN
-  IF rest = '' THEN RETURN repeat(chr(1114111), 257); END IF;
-  code := ascii(right(rest, 1)) + 1;
-  IF code = 55296 THEN code := 57344; END IF;       -- surrogates are no characters
-  RETURN left(rest, -1) || chr(code);
-END $$;
+-- bytes) stands in. One expression, and not STRICT, so that it is inlined where it is asked a thousand times.
+CREATE FUNCTION key_after_prefix(prefix text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN rtrim(prefix, chr(1114111)) = '' THEN repeat(chr(1114111), 257)
+    ELSE left(rtrim(prefix, chr(1114111)), -1) || chr(CASE ascii(right(rtrim(prefix, chr(1114111)), 1))
+      WHEN 55295 THEN 57344                         -- surrogates are no characters
+      ELSE ascii(right(rtrim(prefix, chr(1114111)), 1)) + 1 END) END
+$$;
 
 -- The common prefix that a listing folds the key into; null when it shows the key itself.
 CREATE FUNCTION common_prefix_of(key text, prefix text, delimiter text) RETURNS text
@@ -166,7 +170,6 @@ ${listing({
     parameter: 'after_version_id',
     variable: 'after_seq bigint := seq_of_version(bucket, after_key, after_version_id);',
     isBehind: 'r.seq < after_seq',
-    assign: 'after_seq := entry.seq;',
   },
 })}
 ${listing({
@@ -180,7 +183,6 @@ ${listing({
     parameter: 'after_upload_id',
     variable: '',
     isBehind: 'r.id > after_upload_id COLLATE "C"',
-    assign: 'after_upload_id := entry.id;',
   },
 })}
 `
