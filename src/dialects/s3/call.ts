@@ -61,6 +61,7 @@ export interface CallParts {
   words: Words
   /** Throws for a body that nobody announced the length of. */
   openBody(): IncomingBody
+  signerOf: ServiceCall['signerOf']
   signedRegion: string | null
   origin: string
 }
@@ -72,6 +73,7 @@ export function createCall({
   query,
   words,
   openBody,
+  signerOf,
   signedRegion,
   origin,
 }: CallParts): ServiceCall {
@@ -87,6 +89,7 @@ export function createCall({
       body ??= openBody()
       return body
     },
+    signerOf,
     signedRegion,
     origin,
   }

@@ -61,7 +61,14 @@ export async function handle(inside: HandleParts, incoming: Incoming, trace: Tra
   })
   trace.operation = operation
   const ctx = contextOf(parts, incoming, words, trace.caller)
-  const call = callOf(ctx, operation, incoming, words, verified)
+  const call = callOf(ctx, operation, incoming, words, {
+    verified,
+    signerOf: async (claim) => {
+      const { caller } = await verifier.verifyPolicy(claim)
+      trace.caller = caller
+      return caller
+    },
+  })
   return run(operation, call, target, trace)
 }
 
@@ -109,7 +116,7 @@ function callOf(
   operation: Operation,
   incoming: Incoming,
   words: Words,
-  verified: Verified | null,
+  { verified, signerOf }: { verified: Verified | null; signerOf: ServiceCall['signerOf'] },
 ): ServiceCall {
   const { message, headers, target, bytes } = incoming
   return createCall({
@@ -129,6 +136,7 @@ function callOf(
       const isMissing = payload.sizeBytes === null && operation.body !== 'stream' && !headers.get('transfer-encoding')
       return openBody(isMissing ? { ...payload, sizeBytes: 0 } : payload, bytes)
     },
+    signerOf,
     signedRegion: verified?.region ?? null,
     origin: originOf(ctx, incoming),
   })

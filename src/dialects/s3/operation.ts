@@ -6,7 +6,8 @@ import type { Writable } from 'node:stream'
 import type { Bucket } from '../../model/bucket.ts'
 import type { IncomingBody } from '../../model/object.ts'
 import type { S3Action } from '../../model/s3-action.ts'
-import type { S3Ctx } from '../../services/s3-ctx.ts'
+import type { S3Caller, S3Ctx } from '../../services/s3-ctx.ts'
+import type { PolicyClaim } from './sigv4.ts'
 
 export type Method = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
 
@@ -72,6 +73,8 @@ export interface ServiceCall {
   document(): Promise<Buffer>
   /** For `stream`. Whoever never touches it leaves the body unread. */
   body: IncomingBody
+  /** Who signed the policy of a form; throws what a wrong signature does. */
+  signerOf(claim: PolicyClaim): Promise<S3Caller>
   /** What else a service needs to know of the wire: the region the request was signed for, null when it was not. */
   signedRegion: string | null
   /** The host the client spoke to, with its scheme, for `Location`. */
