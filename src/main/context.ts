@@ -6,6 +6,7 @@ import { createQemuDriver } from '../drivers/compute/qemu/driver.ts'
 import { createSimulator } from '../drivers/compute/simulator.ts'
 import { createFilesystemObjects } from '../drivers/objects/filesystem.ts'
 import type { ObjectsDriver } from '../drivers/objects/objects.ts'
+import { createS3Objects } from '../drivers/objects/s3.ts'
 import type { ImageTools, TaskTools } from '../jobs/tools.ts'
 import { type Paths, pathsOf } from '../lib/paths.ts'
 import type { ServiceSettings } from '../services/ctx.ts'
@@ -73,7 +74,7 @@ export function createObjects({ storage }: Config, paths: Paths): ObjectsDriver 
     case 'filesystem':
       return createFilesystemObjects({ folder: paths.objects })
     case 's3':
-      throw new Error('HAVN_OBJECTS=s3 is not part of this version; use filesystem')
+      return createS3Objects(storage.objects)
   }
 }
 
