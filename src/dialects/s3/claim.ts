@@ -215,6 +215,15 @@ function refuseSkew(time: string, now: Date): void {
 export function parseTime(text: string): Date | null {
   const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(text)
   if (!match) return null
-  const at = new Date(text.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z'))
-  return Number.isNaN(at.getTime()) ? null : at
+  const [year, month, day, hour, minute, second] = match.slice(1).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ]
+  const at = new Date(Date.UTC(year, month - 1, day, hour, minute, second))
+  // Date.UTC takes the 31st of February for the 3rd of March.
+  return amzTime(at) === text ? at : null
 }

@@ -144,12 +144,8 @@ function callOf(
 
 async function run(operation: Operation, call: ServiceCall, target: Target, trace: Trace): Promise<S3Answer> {
   const { ctx } = call
-  // With accessors, so that looking at a call does not open its body.
-  const extended = <More extends object>(more: More) =>
-    Object.defineProperties({} as ServiceCall & More, {
-      ...Object.getOwnPropertyDescriptors(call),
-      ...Object.getOwnPropertyDescriptors(more),
-    })
+  // Onto the call itself: a copy would open its body, which is an accessor.
+  const extended = <More extends object>(more: More) => Object.assign(call, more)
   switch (operation.on) {
     case 'service':
       if (operation.action !== 'itself' && ctx.caller === null) throw new S3Error('AccessDenied')

@@ -3,7 +3,7 @@
  * own parser refuses requests that could be read in two ways (both lengths, two lengths, bare line ends); what it
  * refuses is answered in the shape of S3, and the connection closed.
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer, type ServerOptions as TlsOptions } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
@@ -19,6 +19,7 @@ import { asS3Error, chainOf, errorDocument } from './errors.ts'
 import { addressOf, type HandleParts, handle, type Incoming, type S3Parts, type Trace } from './handle.ts'
 import { type RequestHeaders, readHeaders } from './headers.ts'
 import type { Operation, ShowWebsite } from './operation.ts'
+import { newRequestId } from './request-id.ts'
 import { createVerifier, type VerifierOptions } from './sigv4.ts'
 import { createSource } from './source.ts'
 import { type Domains, parseTarget, type Target } from './target.ts'
@@ -87,7 +88,7 @@ export function createS3Server(options: S3ServerOptions): S3Server {
     const exchange: Exchange = {
       request,
       response,
-      requestId: randomBytes(8).toString('hex').toUpperCase(),
+      requestId: newRequestId(),
       hostId: HOST_ID,
       awaitsContinue: () => isAwaited && !source.isContinued(),
       received: source.received,
@@ -260,7 +261,7 @@ function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket, last: Se
     socket.destroy()
     return
   }
-  const requestId = randomBytes(8).toString('hex').toUpperCase()
+  const requestId = newRequestId()
   const known = unreadable(error.code ?? '')
   const body = errorDocument(known, { resource: '', requestId, hostId: HOST_ID })
   const head = [
