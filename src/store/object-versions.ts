@@ -26,17 +26,23 @@ export async function find(db: Db, query: FindQuery): Promise<ObjectVersion | nu
   return row.seq === null ? null : asVersion(row)
 }
 
-/** Null when it is gone by now. Throws nothing for an object that was not uploaded in parts: it has none. */
-export async function parts(db: Db, { bucketNumber, key, seq }: ObjectVersion): Promise<readonly ObjectPart[] | null> {
-  const row = await db
+type Ref = Pick<ObjectVersion, 'bucketNumber' | 'key' | 'seq'>
+
+/** None for an object that was not uploaded in parts; null when the version is gone by now. */
+export async function parts(db: Db, ref: Ref): Promise<readonly ObjectPart[] | null> {
+  const row = await of(db, ref).select('parts').executeTakeFirst()
+  return row ? (row.parts ?? []) : null
+}
+
+export const isThere = async (db: Db, ref: Ref): Promise<boolean> =>
+  (await of(db, ref).select('seq').executeTakeFirst()) !== undefined
+
+const of = (db: Db, { bucketNumber, key, seq }: Ref) =>
+  db
     .selectFrom('object_version')
-    .select('parts')
     .where('bucket_number', '=', bucketNumber)
     .where('key', '=', key)
     .where('seq', '=', seq)
-    .executeTakeFirst()
-  return row ? (row.parts ?? []) : null
-}
 
 function pick(key: string, version: FindQuery['version'], withBody: boolean): RawBuilder<unknown> {
   const columns = sql`SELECT bucket_number AS "bucketNumber", key, seq, version_id AS "versionId",

@@ -1,5 +1,6 @@
 /** Publishing and deleting: what changes which objects a bucket has. The rules are in the functions of migration 0004. */
 import { sql } from 'kysely'
+import { CloudError } from '../model/errors.ts'
 import type { AccountId } from '../model/ids.ts'
 import type { Checksum, Encryption, ObjectPart, ObjectProperties } from '../model/object.ts'
 import type { DefaultRetention } from '../model/object-lock.ts'
@@ -62,7 +63,22 @@ export type Published =
  * One round trip; a transaction of its own, unless `db` is one. Throws a foreign key's violation (`isForeignKeyViolation`)
  * when a segment's blob is gone.
  */
-export async function publish(db: Db, version: NewVersion): Promise<Published> {
+export function publish(db: Db, version: NewVersion): Promise<Published> {
+  return db.isTransaction ? tryPublish(db, version) : againAfterDeadlock(() => tryPublish(db, version))
+}
+
+const DEADLOCK = '40P01'
+/** Two of an account that come near its quota at once may block each other; one of them is then sent back. */
+async function againAfterDeadlock<T>(act: () => Promise<T>, tries = 5): Promise<T> {
+  try {
+    return await act()
+  } catch (error) {
+    if (tries === 1 || (error as { code?: string }).code !== DEADLOCK) throw error
+    return againAfterDeadlock(act, tries - 1)
+  }
+}
+
+async function tryPublish(db: Db, version: NewVersion): Promise<Published> {
   const { bucket, properties, body, preconditions = {} } = version
   const inline = body.kind === 'inline' ? body : null
   const blob = body.kind === 'blob' ? body.blob : null
@@ -138,5 +154,16 @@ const FOREIGN_KEY_VIOLATION = '23503'
 /** Whether something failed because what it points at is gone. */
 export const isForeignKeyViolation = (error: unknown): boolean =>
   (error as { code?: string }).code === FOREIGN_KEY_VIOLATION
+
+/**
+ * Whether a failed statement certainly changed nothing: the server said so itself, in an error with a code of its own.
+ * When the connection was lost in between, nobody knows.
+ */
+export function hasNotHappened(error: unknown): boolean {
+  if (error instanceof CloudError) return true
+  const code = (error as { code?: unknown }).code
+  // Class 08 is about connections, 57 about a server that ends them, 40003 says that it does not know.
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && !/^(?:08|57|40003)/.test(code)
+}
 
 const json = (value: unknown): string | null => (value === null || value === undefined ? null : JSON.stringify(value))

@@ -95,13 +95,13 @@ CREATE INDEX body_segment_blob ON body_segment (blob_id);
 CREATE TABLE released_blob (
   number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   blob_id uuid NOT NULL,
-  released_at timestamptz NOT NULL DEFAULT cloud_now()
+  released_at timestamptz NOT NULL DEFAULT clock_timestamp()  -- real time, like that of those who read
 );
 -- One row per process that serves bodies: nothing released since its oldest read began is removed.
 CREATE TABLE object_reader (
   process_id text PRIMARY KEY,
   oldest_read_at timestamptz,
-  seen_at timestamptz NOT NULL DEFAULT cloud_now()
+  seen_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
 CREATE TABLE multipart_upload (
