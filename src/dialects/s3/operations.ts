@@ -3,6 +3,9 @@ import { createBucket, deleteBucket, getBucketLocation, headBucket, listBuckets 
 import { listObjects, listObjectsV2, listObjectVersions } from './listing.ts'
 import { multipartOperations } from './multipart.ts'
 import { listMultipartUploads, listParts } from './multipart-listing.ts'
+import { objectDeleteOperations } from './objects-delete.ts'
+import { objectReadOperations } from './objects-read.ts'
+import { objectWriteOperations } from './objects-write.ts'
 import type { Operation } from './operation.ts'
 import { settingsOperations } from './settings.ts'
 
@@ -16,6 +19,9 @@ export const operations: readonly Operation[] = [
   listObjects,
   listObjectsV2,
   listObjectVersions,
+  ...objectReadOperations,
+  ...objectWriteOperations,
+  ...objectDeleteOperations,
   ...multipartOperations,
   listParts,
   listMultipartUploads,

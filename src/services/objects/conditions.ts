@@ -37,14 +37,6 @@ export function rangeStillHolds(
   return bare(ifRange) === etag
 }
 
-/** Undefined when the request sets none. */
-export function writePreconditions(ifMatch: string | undefined, ifNoneMatch: string | undefined): Preconditions {
-  return {
-    ...(ifMatch === undefined ? {} : { ifMatch: etagsOf(ifMatch) }),
-    ...(ifNoneMatch === undefined ? {} : { ifNoneMatch: etagsOf(ifNoneMatch) }),
-  }
-}
-
 /** What a write's preconditions say of what is current, to spare a body that would be refused; publishing decides. */
 export function judgeWrite(
   { ifMatch, ifNoneMatch }: Preconditions,

@@ -4,6 +4,7 @@
  */
 import type { Bucket } from '../../model/bucket.ts'
 import { S3Error } from '../../model/s3-error.ts'
+import { authorize, type Wish } from '../access.ts'
 import type { S3Ctx } from '../s3-ctx.ts'
 
 const CHANGES_MAX = 8 // a bucket that changes faster than a request runs
@@ -29,6 +30,13 @@ export async function onBucket<T>(
   }
   throw new S3Error('OperationAborted')
 }
+
+/** Throws AccessDenied, judged by the bucket as it is when the remembered one does not allow it. */
+export const authorizeKnown = (ctx: S3Ctx, wish: Wish): Promise<Bucket> =>
+  onBucket(ctx, wish.bucket, async (bucket) => {
+    authorize(ctx, { ...wish, bucket })
+    return bucket
+  })
 
 /** Throws NoSuchBucket; and AccessDenied when the name is another account's now and the client said whose it means. */
 async function freshOf(ctx: S3Ctx, bucket: Bucket): Promise<Bucket> {

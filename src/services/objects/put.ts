@@ -3,6 +3,7 @@ import type { Bucket } from '../../model/bucket.ts'
 import {
   CHECKSUM_ALGORITHMS,
   type Checksum,
+  type Encryption,
   INLINE_MAX_BYTES,
   type IncomingBody,
   NULL_VERSION,
@@ -12,14 +13,15 @@ import type { ObjectWish } from '../../model/object-wish.ts'
 import { S3Error } from '../../model/s3-error.ts'
 import * as usage from '../../store/object-usage.ts'
 import * as versions from '../../store/object-versions.ts'
-import type { NewBody, Preconditions, Published } from '../../store/objects.ts'
+import type { NewBody, Preconditions } from '../../store/objects.ts'
 import * as objects from '../../store/objects.ts'
 import { authorize } from '../access.ts'
+import { type EncryptionWish, sealingOf } from '../encryption.ts'
 import { type ReceivedBody, receiveBody } from '../object-bodies/receive.ts'
 import { grantObjectWish } from '../object-wishes.ts'
+import { publishedOrThrow } from '../publishing.ts'
 import type { S3Ctx } from '../s3-ctx.ts'
 import { judgeWrite } from './conditions.ts'
-import { type EncryptionWish, sealingFor } from './encryption.ts'
 import { etagOf } from './etag.ts'
 import { onBucket } from './known-bucket.ts'
 
@@ -37,7 +39,7 @@ export interface PutResult {
   etag: string
   checksum: Checksum | null
   sizeBytes: number
-  encryption: ReturnType<typeof sealingFor>['encryption']
+  encryption: Encryption | null
   modifiedAt: Date
 }
 
@@ -55,7 +57,7 @@ export async function put(ctx: S3Ctx, remembered: Bucket, key: string, request: 
     await allow(bucket)
     return (await judgeEarly(ctx, bucket, key, preconditions)) === 'stale' ? 'stale' : bucket
   })
-  const { encryption, key: sealing } = sealingFor(ctx, known, request.encryption)
+  const { encryption, key: sealing } = sealingOf(ctx, known, request.encryption)
   const incoming = request.body()
   const left = await bytesLeft(ctx, known, key, incoming.sizeBytes)
   const received = await receiveBody(ctx, incoming, {
@@ -82,33 +84,12 @@ export async function put(ctx: S3Ctx, remembered: Bucket, key: string, request: 
         body: bodyOf(received),
         preconditions,
       })
-      return published.outcome === 'stale'
-        ? 'stale'
-        : { published: asPublished(published), versioning: bucket.versioning }
+      const done = publishedOrThrow(published)
+      return done === 'stale' ? 'stale' : { published: done, versioning: bucket.versioning }
     }),
   )
   const versionId = versioning === 'off' ? undefined : published.versionId
   return { versionId, etag, checksum, sizeBytes, encryption, modifiedAt: published.modifiedAt }
-}
-
-/** Throws what an outcome other than `published` means to the client. */
-export function asPublished(result: Published): Extract<Published, { outcome: 'published' }> {
-  switch (result.outcome) {
-    case 'published':
-      return result
-    case 'precondition_failed':
-      throw new S3Error('PreconditionFailed', undefined, { elements: { Condition: result.condition } })
-    case 'no_such_key':
-      throw new S3Error('NoSuchKey')
-    case 'quota':
-      throw new S3Error('QuotaExceeded')
-    case 'protected':
-      throw new S3Error('AccessDenied', 'What this would replace is protected by object lock.')
-    case 'past_retention':
-      throw new S3Error('InvalidArgument', 'The retain until date must be in the future!')
-    case 'stale':
-      throw new S3Error('OperationAborted')
-  }
 }
 
 /**

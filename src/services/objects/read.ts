@@ -8,11 +8,11 @@ import * as bodies from '../../store/bodies.ts'
 import * as versions from '../../store/object-versions.ts'
 import { seqOfVersionId } from '../../store/version-ids.ts'
 import { authorize, isAllowed } from '../access.ts'
+import { bodyKeyOf } from '../encryption.ts'
 import type { BodyKey } from '../object-bodies/encryption.ts'
 import { type Sending, sendBody } from '../object-bodies/send.ts'
 import type { S3Ctx } from '../s3-ctx.ts'
 import { judgeRead, type ReadConditions, rangeStillHolds } from './conditions.ts'
-import { openingFor } from './encryption.ts'
 import { onBucket } from './known-bucket.ts'
 import { type Range, rangeOf, rangeOfPart } from './ranges.ts'
 
@@ -95,7 +95,7 @@ export interface ReadRequest {
   ifRange?: string | undefined
   /** 1..10,000. */
   partNumber?: number | undefined
-  customerKey: Buffer | null
+  customerKey: Buffer | undefined
   /** HEAD: what the body would be, without it. */
   withoutBody?: boolean
 }
@@ -108,8 +108,9 @@ export interface Reading {
   /** When a part was asked for. */
   partsCount: number | null
   lengthBytes: number
-  /** Once, always, but for HEAD: it also ends what keeps the bytes from being removed. */
+  /** It also ends what keeps the bytes from being removed; whoever does not call it calls `cancel`. */
   sendTo(target: Writable, signal: AbortSignal): Promise<void>
+  cancel(): void
 }
 
 const OVERTAKEN_MAX = 8 // a reader whose object is replaced between two queries so many times in a row
@@ -136,7 +137,7 @@ export async function read(ctx: S3Ctx, place: Place, request: ReadRequest): Prom
 /** Null: the version was replaced while it was looked at. */
 async function tryReading(ctx: S3Ctx, place: Place, request: ReadRequest, done: () => void): Promise<Reading | null> {
   const { version, bucket } = await findReadable(ctx, place, GET, !request.withoutBody)
-  const key = openingFor(ctx, version.encryption, request.customerKey)
+  const key = bodyKeyOf(ctx, version.encryption, request.customerKey)
   refuseByConditions(version, request.conditions, bucket.versioning !== 'off')
   const choice = await chooseRange(ctx, version, request)
   if (!choice) return null
@@ -148,6 +149,7 @@ async function tryReading(ctx: S3Ctx, place: Place, request: ReadRequest, done: 
     version,
     bucket,
     lengthBytes: length,
+    cancel: done,
     async sendTo(target, signal) {
       try {
         if (sending && length > 0) await sendBody(ctx.objects, sending, target, signal)
