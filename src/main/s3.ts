@@ -2,6 +2,7 @@
  * An S3 process: the protocol's server on its own origin. It keeps no state but memories that a notice of the database
  * clears, so any number of them share the port.
  */
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { setInterval } from 'node:timers'
 import { operations } from '../dialects/s3/operations.ts'
@@ -13,6 +14,7 @@ import { describeError } from '../model/errors.ts'
 import { findSigner, touch } from '../services/access-keys.ts'
 import { createBucketMemory } from '../services/bucket-memory.ts'
 import { countTraffic } from '../services/bucket-traffic.ts'
+import { createReaders } from '../services/objects/readers.ts'
 import type { S3Settings } from '../services/s3-ctx.ts'
 import { storagePlaces } from '../services/storage-places.ts'
 import { KEY_CHANNEL } from '../store/api-keys.ts'
@@ -52,6 +54,7 @@ export async function startS3(context: AppContext, options: S3Options = {}): Pro
   const keys = rememberKeys(db, context.settings.masterKey, warn)
   const listener = listen(context.databaseUrl, [KEY_CHANNEL], (_, keyId) => keys.forget(keyId), keys.onConnection)
   const hashing = createHashing()
+  const readers = await createReaders(db, randomUUID(), warn)
   const traffic = countTraffic(db, warn)
   const server = createS3Server({
     parts: {
@@ -60,7 +63,7 @@ export async function startS3(context: AppContext, options: S3Options = {}): Pro
       hashing,
       settings: await readSettings(context),
       buckets: createBucketMemory(db),
-      reading: () => () => {},
+      reading: readers.reading,
       warn,
     },
     operations,
@@ -84,6 +87,7 @@ export async function startS3(context: AppContext, options: S3Options = {}): Pro
       await keys.stop()
       await traffic.stop()
       await hashing.close()
+      await readers.stop()
       await objects.close()
     },
   }
