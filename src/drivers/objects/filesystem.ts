@@ -28,6 +28,7 @@ export interface FilesystemObjectsOptions {
 const BLOB_ID = /^[0-9a-f]{32}$/
 /** Removals and looks at files at a time: enough for a disk, and threads of the pool left for who serves bodies. */
 const AT_ONCE = 8
+const SYNC_EARLY_BYTES = 16 * 1024 * 1024
 
 export function createFilesystemObjects({ folder }: FilesystemObjectsOptions): ObjectsDriver {
   const blobs = join(folder, 'blobs')
@@ -103,6 +104,22 @@ export function createFilesystemObjects({ folder }: FilesystemObjectsOptions): O
 function createWriter(id: BlobId, file: string, handle: FileHandle, sizeBytes: number | null): BlobWriter {
   let written = 0
   let isFinished = false
+  let startedSyncAt = 0
+  let isSyncing = false
+  /** Rejects for good when one sync failed: the system tells of a page that it lost only once. */
+  let synced: Promise<void> = Promise.resolve()
+
+  /** A long blob goes to the disk while it comes in, so that its end does not wait for all of it. */
+  function syncEarly(): void {
+    if (isSyncing || written - startedSyncAt < SYNC_EARLY_BYTES) return
+    startedSyncAt = written
+    isSyncing = true
+    synced = together(synced, handle.datasync()).then(() => {
+      isSyncing = false
+    })
+    synced.catch(() => {}) // `finish` throws it
+  }
+
   return {
     id,
     async write(bytes) {
@@ -113,12 +130,13 @@ function createWriter(id: BlobId, file: string, handle: FileHandle, sizeBytes: n
         at += bytesWritten
       }
       written += bytes.length
+      syncEarly()
     },
     async finish() {
       if (sizeBytes !== null && written !== sizeBytes)
         throw new Error(`blob ${id} has ${written} of ${sizeBytes} bytes`)
       // Side by side: on a journalling file system both then wait for the same commit.
-      await translated(() => together(handle.datasync(), syncFolder(dirname(file))))
+      await translated(() => together(synced, handle.datasync(), syncFolder(dirname(file))))
       await translated(() => handle.close())
       isFinished = true
     },
