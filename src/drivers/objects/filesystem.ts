@@ -75,10 +75,16 @@ export function createFilesystemObjects({ folder }: FilesystemObjectsOptions): O
 
     async *list(signal) {
       for (const first of await namesIn(blobs)) {
-        for (const second of await namesIn(join(blobs, first))) {
+        const leaves = await namesIn(join(blobs, first))
+        for (let at = 0; at < leaves.length; at += AT_ONCE) {
           signal?.throwIfAborted()
-          const names = await namesIn(join(blobs, first, second))
-          yield* await look(names.filter((name) => BLOB_ID.test(name) && name.startsWith(first + second)))
+          const found = await Promise.all(
+            leaves.slice(at, at + AT_ONCE).map(async (second) => {
+              const names = await namesIn(join(blobs, first, second))
+              return names.filter((name) => BLOB_ID.test(name) && name.startsWith(first + second))
+            }),
+          )
+          for (const ids of found) yield* await look(ids)
         }
       }
     },
@@ -90,6 +96,7 @@ export function createFilesystemObjects({ folder }: FilesystemObjectsOptions): O
   }
 
   async function look(ids: readonly BlobId[]): Promise<StoredBlob[]> {
+    if (ids.length === 0) return []
     const found: StoredBlob[] = []
     await eachAtOnce(ids, async (id) => {
       const facts = await stat(fileOf(id)).catch((error) => {
