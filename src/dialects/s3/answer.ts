@@ -3,10 +3,12 @@
  * next request: what is not read is thrown away, up to a bound, or the connection is closed.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { finished } from 'node:stream/promises'
 import type { S3Error } from '../../model/s3-error.ts'
-import { errorDocument } from './errors.ts'
+import { asS3Error, errorDocument } from './errors.ts'
 import type { S3Answer } from './operation.ts'
 import { drain } from './source.ts'
+import { DECLARATION } from './xml.ts'
 
 export interface Exchange {
   request: IncomingMessage
@@ -28,14 +30,15 @@ const SERVER = 'Havn'
 /** Rejects only when the content breaks off; then the connection is closed, so that nobody takes it for whole. */
 export async function sendAnswer(exchange: Exchange, answer: S3Answer): Promise<void> {
   const { request } = exchange
-  const { xml, text, content } = answer
+  const { xml, text, content, lateXml } = answer
   const body = xml ?? text
-  const isEmpty = body === undefined && content === undefined
+  const isEmpty = body === undefined && content === undefined && lateXml === undefined
   const status = answer.status ?? (isEmpty && request.method === 'DELETE' ? 204 : 200)
   const headers = baseHeaders(exchange)
   for (const [name, value] of Object.entries(answer.headers ?? {})) {
     if (value !== undefined) headers[name] = value
   }
+  if (lateXml) return sendLate(exchange, { ...headers, 'content-type': 'application/xml' }, lateXml)
   if (content) {
     headers['content-length'] = String(content.lengthBytes)
     if (request.method === 'HEAD') return finish(exchange, status, headers, null)
@@ -99,6 +102,29 @@ async function finish(
 function bytesLeft({ request, received }: Exchange): number | null {
   if (request.headers['transfer-encoding'] !== undefined) return null
   return Number(request.headers['content-length'] ?? 0) - received()
+}
+
+const BREATH_MS = 5_000
+
+/** 200, then a byte now and then, then the document or an error in its place (S3 API reference, "CopyObject"). */
+async function sendLate(exchange: Exchange, headers: Record<string, string>, xml: Promise<string>): Promise<void> {
+  const { request, response, requestId, hostId } = exchange
+  if (!request.complete) headers.connection = 'close'
+  response.writeHead(200, headers)
+  // White space may not stand before the declaration.
+  response.write(DECLARATION)
+  const timer = setInterval(() => void response.write('\n'), BREATH_MS)
+  try {
+    response.end((await xml).slice(DECLARATION.length))
+  } catch (thrown) {
+    const resource = request.url?.replace(/\?.*$/s, '') ?? ''
+    const document = errorDocument(asS3Error(thrown).error, { resource, requestId, hostId })
+    response.end(document.slice(DECLARATION.length))
+    await finished(response).catch(() => {}) // whoever logs it closes the connection
+    throw thrown
+  } finally {
+    clearInterval(timer)
+  }
 }
 
 async function sendContent(

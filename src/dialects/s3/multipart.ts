@@ -128,7 +128,7 @@ export const multipartOperations: readonly Operation[] = [
 
 export const uploadIdOf = (call: ObjectCall): string => call.query('uploadId') ?? ''
 
-function readPartRef(call: ObjectCall): { uploadId: string; number: number } {
+export function readPartRef(call: ObjectCall): { uploadId: string; number: number } {
   const text = call.query('partNumber') ?? ''
   const number = Number(text)
   if (!/^\d{1,5}$/.test(text) || number < 1 || number > PARTS_MAX) {

@@ -97,6 +97,8 @@ export interface S3Answer {
   headers?: Readonly<Record<string, string | undefined>>
   /** A whole document, as xml.ts writes it. */
   xml?: string
+  /** A document that takes its time: the status goes out at once, white space until it is there, or an <Error>. */
+  lateXml?: Promise<string>
   /** Another small body: a policy's JSON, an HTML page; its content type is in `headers`. */
   text?: string
   /** Bytes of an object. Not sent to HEAD, but its length is told. */

@@ -1,5 +1,8 @@
 /** Every operation that this server has; a group of them has a file. */
+
+import { getObjectAttributes } from './attributes.ts'
 import { createBucket, deleteBucket, getBucketLocation, headBucket, listBuckets } from './buckets.ts'
+import { copyObject, uploadPartCopy } from './copy.ts'
 import { listObjects, listObjectsV2, listObjectVersions } from './listing.ts'
 import { multipartOperations } from './multipart.ts'
 import { listMultipartUploads, listParts } from './multipart-listing.ts'
@@ -23,6 +26,9 @@ export const operations: readonly Operation[] = [
   ...objectWriteOperations,
   ...objectDeleteOperations,
   ...multipartOperations,
+  uploadPartCopy,
   listParts,
   listMultipartUploads,
+  copyObject,
+  getObjectAttributes,
 ]

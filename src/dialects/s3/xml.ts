@@ -10,7 +10,8 @@ import { escapeXml } from '../../lib/xml-text.ts'
 export type Xml = string & { readonly isXml: unique symbol }
 
 const NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/'
-const DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+/** What every document begins with. */
+export const DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 /** An element that holds text; none when the value is null or undefined. A Date becomes ISO 8601 with milliseconds. */
 export function leaf(name: string, value: string | number | boolean | Date | null | undefined): Xml {

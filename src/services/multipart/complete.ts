@@ -17,7 +17,8 @@ import { S3Error } from '../../model/s3-error.ts'
 import * as store from '../../store/multipart.ts'
 import { type Preconditions, publish } from '../../store/objects.ts'
 import { authorize } from '../access.ts'
-import { onFreshBucket, publishedOrThrow } from '../publishing.ts'
+import { onBucket } from '../objects/known-bucket.ts'
+import { publishedOrThrow } from '../publishing.ts'
 import type { S3Ctx } from '../s3-ctx.ts'
 import { combinedChecksum, combinedEtag } from './combine.ts'
 
@@ -60,8 +61,10 @@ export async function complete(ctx: S3Ctx, bucket: Bucket, key: string, wish: Co
   if (parts.some(({ number }, index) => index > 0 && number <= (parts[index - 1] as ListedPart).number)) {
     throw new S3Error('InvalidPartOrder', undefined, { elements: { UploadId: uploadId } })
   }
-  const again = (now: Bucket) => authorize(ctx, { action: 's3:PutObject', bucket: now, key })
-  return onFreshBucket(ctx, bucket, again, (now) => attempt(ctx, now, key, wish))
+  return onBucket(ctx, bucket, (now) => {
+    authorize(ctx, { action: 's3:PutObject', bucket: now, key })
+    return attempt(ctx, now, key, wish)
+  })
 }
 
 async function attempt(ctx: S3Ctx, bucket: Bucket, key: string, wish: CompleteWish): Promise<Completed | 'stale'> {

@@ -8,7 +8,7 @@ import * as store from '../../store/multipart.ts'
 import { authorize } from '../access.ts'
 import { type EncryptionWish, sealingOf } from '../encryption.ts'
 import { grantObjectWish } from '../object-wishes.ts'
-import { onFreshBucket } from '../publishing.ts'
+import { onBucket } from '../objects/known-bucket.ts'
 import type { S3Ctx } from '../s3-ctx.ts'
 
 export interface BeginWish {
@@ -28,9 +28,8 @@ export interface Begun {
 export function begin(ctx: S3Ctx, bucket: Bucket, key: string, wish: BeginWish): Promise<Begun> {
   const { checksumAlgorithm } = wish
   const checksumType = checksumTypeOf(wish)
-  const ask = (now: Bucket) => authorize(ctx, { action: 's3:PutObject', bucket: now, key, ...tagsOf(wish.object) })
-  return onFreshBucket(ctx, bucket, ask, async (now) => {
-    ask(now)
+  return onBucket(ctx, bucket, async (now) => {
+    authorize(ctx, { action: 's3:PutObject', bucket: now, key, ...tagsOf(wish.object) })
     const { properties, ownerId } = await grantObjectWish(ctx, now, key, wish.object)
     const { encryption } = sealingOf(ctx, now, wish.encryption)
     const uploadId = await store.insert(ctx.db, {
