@@ -8,6 +8,7 @@ import { setInterval } from 'node:timers'
 import { operations } from '../dialects/s3/operations.ts'
 import { createS3Server, type S3Server } from '../dialects/s3/server.ts'
 import type { KnownKey } from '../dialects/s3/sigv4.ts'
+import { showWebsite } from '../dialects/s3/website.ts'
 import { createHashing } from '../lib/hashing/hashing.ts'
 import { DEFAULT_TIER } from '../model/bucket.ts'
 import { describeError } from '../model/errors.ts'
@@ -67,6 +68,7 @@ export async function startS3(context: AppContext, options: S3Options = {}): Pro
       warn,
     },
     operations,
+    showWebsite,
     findKey: keys.find,
     domains: { s3: storage.domains, website: storage.websiteDomain },
     maxBodies: storage.maxBodies,

@@ -1,4 +1,5 @@
 /** What an answer says about a version besides its bytes. */
+import { expirationHeader } from '../../model/lifecycle.ts'
 import type { Checksum, ObjectVersion } from '../../model/object.ts'
 import type { S3Action } from '../../model/s3-action.ts'
 import { S3Error } from '../../model/s3-error.ts'
@@ -27,6 +28,7 @@ export function readingHeaders(call: ObjectCall, { version, bucket, range, parts
     ...versionHeader(bucket, version.versionId),
     ...encryptionHeaders(version.encryption),
     ...lockHeaders(call, version),
+    'x-amz-expiration': version.isLatest ? expirationHeader(bucket.settings.lifecycle ?? [], version) : undefined,
     'x-amz-storage-class': storageClass === 'STANDARD' ? undefined : storageClass,
     'x-amz-tagging-count': tagCount === 0 ? undefined : String(tagCount),
     'x-amz-mp-parts-count': partsCount === null ? undefined : String(partsCount),
