@@ -10,6 +10,7 @@ import { objectDeleteOperations } from './objects-delete.ts'
 import { objectReadOperations } from './objects-read.ts'
 import { objectWriteOperations } from './objects-write.ts'
 import type { Operation } from './operation.ts'
+import { postObject } from './post-form.ts'
 import { settingsOperations } from './settings.ts'
 
 export const operations: readonly Operation[] = [
@@ -31,4 +32,5 @@ export const operations: readonly Operation[] = [
   listMultipartUploads,
   copyObject,
   getObjectAttributes,
+  postObject,
 ]

@@ -252,13 +252,22 @@ const resourceOf = (target: Target | null, request: IncomingMessage): string =>
   target?.path ?? (request.url ?? '').replace(/\?.*/s, '')
 
 /**
- * Not HTTP that we can read, so there is no request to answer; the socket gets the answer's text. In the middle of
- * another answer, or after one that was the last, there is nothing to say.
+ * Not HTTP that we can read, so there is no request to answer; the socket gets the answer's text. A request before it
+ * that came whole gets its own answer still, and that is the last one.
  */
 function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket, last: ServerResponse | undefined): void {
-  const isSpokenFor = last?.headersSent === true && (!last.writableFinished || !last.shouldKeepAlive)
-  if (error.code === 'ECONNRESET' || !socket.writable || isSpokenFor) {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
+    return
+  }
+  if (last && !last.writableFinished && last.req.complete) {
+    last.shouldKeepAlive = false
+    last.once('close', () => socket.destroySoon())
+    return
+  }
+  // In the middle of an answer, or after one that was the last, there is nothing to say.
+  if (last?.headersSent && (!last.writableFinished || !last.shouldKeepAlive)) {
+    socket.destroySoon()
     return
   }
   const requestId = newRequestId()
