@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { operations } from '../../src/dialects/s3/operations.ts'
+import { ALGORITHM, amzTime, scopeText, sign, signingKey } from '../../src/lib/sigv4.ts'
 import { signHeaders } from '../../src/lib/sigv4-sign.ts'
 import type { AccountId } from '../../src/model/ids.ts'
 import * as accessKeys from '../../src/services/access-keys.ts'
@@ -18,6 +19,8 @@ interface Line {
   request: string
   headers?: Record<string, string>
   body?: string
+  /** Signed by a policy inside the form, not by headers. */
+  isForm?: true
   /** What the owner gets: a status, and the code of an error that only comes after the question who asks. */
   owner: string
   /** Of those who are not as everybody would expect: strangers 403, a read-only key only what reads. */
@@ -31,6 +34,7 @@ type Stranger =
   | 'revoked key'
   | 'suspended account'
 
+const REGION = 'eu-north-1'
 const DENIED = '403 AccessDenied'
 const STRANGERS: Record<Stranger, string> = {
   anonymous: DENIED,
@@ -234,7 +238,7 @@ const LINES: Record<string, Line> = {
   },
   PutObject: { request: 'PUT /mine/new', body: 'hello', owner: '200' },
   CopyObject: { request: 'PUT /mine/copy', headers: { 'x-amz-copy-source': 'mine/k' }, owner: '200' },
-  PostObject: { request: 'POST /mine', owner: '400 MalformedPOSTRequest' },
+  PostObject: { request: 'POST /mine', isForm: true, owner: '204' },
   CreateMultipartUpload: { request: 'POST /mine/up?uploads', owner: '200' },
   UploadPart: { request: 'PUT /mine/up?partNumber=1&uploadId={upload}', body: 'part', owner: '200' },
   UploadPartCopy: {
@@ -289,6 +293,7 @@ async function send(cloud: Cloud, line: Line, keys: Keys | null, fill: Record<st
   const request = line.request.replace(/\{(\w+)\}/g, (_, name: string) => fill[name] ?? name)
   const [method = '', target = ''] = request.split(' ')
   const { host, pathname, searchParams } = new URL(cloud.s3Url + target)
+  if (line.isForm) return answerOf(await fetch(cloud.s3Url + target, { method, body: form(keys) }))
   const bodyText = method === 'GET' || method === 'HEAD' || method === 'DELETE' ? undefined : (line.body ?? '')
   const digest = createHash('sha256')
     .update(bodyText ?? '')
@@ -296,7 +301,7 @@ async function send(cloud: Cloud, line: Line, keys: Keys | null, fill: Record<st
   const headers = keys
     ? signHeaders({ method, host, path: pathname, query: [...searchParams], headers: line.headers ?? {} }, digest, {
         ...keys,
-        region: 'eu-north-1',
+        region: REGION,
       })
     : { ...line.headers }
   const { host: _, ...sent } = headers
@@ -305,9 +310,35 @@ async function send(cloud: Cloud, line: Line, keys: Keys | null, fill: Record<st
     headers: sent,
     ...(bodyText !== undefined && { body: bodyText }),
   })
-  const text = await response.text()
-  const code = /<Code>(\w+)<\/Code>/.exec(text)?.[1]
+  return answerOf(response)
+}
+
+async function answerOf(response: Response): Promise<string> {
+  const code = /<Code>(\w+)<\/Code>/.exec(await response.text())?.[1]
   return code === undefined ? String(response.status) : `${response.status} ${code}`
+}
+
+/** A page's upload of a file; without keys nobody has signed that he may. */
+function form(keys: Keys | null): FormData {
+  const fields = new FormData()
+  fields.set('key', 'posted')
+  if (keys) {
+    const date = amzTime(new Date())
+    const scope = { date: date.slice(0, 8), region: REGION, service: 's3' }
+    const credential = `${keys.accessKeyId}/${scopeText(scope)}`
+    const own = { 'x-amz-algorithm': ALGORITHM, 'x-amz-credential': credential, 'x-amz-date': date }
+    const conditions = [
+      { bucket: 'mine' },
+      { key: 'posted' },
+      ...Object.entries(own).map(([name, value]) => ({ [name]: value })),
+    ]
+    const text = JSON.stringify({ expiration: new Date(Date.now() + 600_000).toISOString(), conditions })
+    const policy = Buffer.from(text).toString('base64')
+    for (const [name, value] of Object.entries({ ...own, policy })) fields.set(name, value)
+    fields.set('x-amz-signature', sign(signingKey(keys.secretAccessKey, scope), policy))
+  }
+  fields.set('file', new Blob(['hello']), 'file.txt')
+  return fields
 }
 
 /** HEAD has no body that could name a code. */
