@@ -1,5 +1,6 @@
 /** What the strands of a worker may use. Built once in main/worker.ts. */
 import type { ComputeDriver } from '../drivers/compute/compute.ts'
+import type { ObjectsDriver } from '../drivers/objects/objects.ts'
 import type { ErrorCode } from '../model/errors.ts'
 import type { HostId } from '../model/ids.ts'
 import type { Db } from '../store/db.ts'
@@ -55,4 +56,20 @@ export interface ReconcilerTools {
   lastSamples: Map<string, string>
   /** Tells the database what the hosts are and have. */
   reportHosts(): Promise<void>
+}
+
+/** What the sweepers of object storage may use. */
+export interface ObjectTools {
+  db: Db
+  objects: ObjectsDriver
+  storage: {
+    /** How long a blob that lost its last segment stays, besides for those who read it. */
+    releasedGraceSeconds: number
+    /** How old a blob must be that no row knows: an upload writes its row last. */
+    orphanGraceSeconds: number
+    /** What a round of the scrub reads at most, but for its last blob. */
+    scrubBytes: number
+  }
+  /** What operators should see. */
+  log(message: string, error?: unknown): void
 }

@@ -4,6 +4,8 @@
  */
 
 import { hostname } from 'node:os'
+import { auditBlobs } from '../jobs/audit-blobs.ts'
+import { closeHours } from '../jobs/close-hours.ts'
 import { DEFINITIONS } from '../jobs/definitions.ts'
 import { createEngine, type Engine } from '../jobs/engine/engine.ts'
 import { type ReconcilerRunner, runReconcilers } from '../jobs/engine/reconciler.ts'
@@ -12,8 +14,10 @@ import { prune } from '../jobs/prune.ts'
 import { reconcileInstances } from '../jobs/reconcile-instances.ts'
 import { reportHosts } from '../jobs/report-hosts.ts'
 import { sampleStats } from '../jobs/sample-stats.ts'
+import { scrubBlobs } from '../jobs/scrub-blobs.ts'
 import { sweepImages } from '../jobs/sweep-images.ts'
-import type { ReconcilerTools, WorkerTools } from '../jobs/tools.ts'
+import { sweepObjects } from '../jobs/sweep-objects.ts'
+import type { ObjectTools, ReconcilerTools, WorkerTools } from '../jobs/tools.ts'
 import { describeError } from '../model/errors.ts'
 import * as catalog from '../store/catalog.ts'
 import { now } from '../store/db.ts'
@@ -35,11 +39,19 @@ export type Log = (message: string, error?: unknown) => void
 export interface WorkerOptions {
   log?: Log
   concurrency?: number
+  /** How patient and how busy the sweepers of object storage are. */
+  storage?: Partial<ObjectTools['storage']>
+}
+
+const STORAGE: ObjectTools['storage'] = {
+  releasedGraceSeconds: 60,
+  orphanGraceSeconds: 3600,
+  scrubBytes: 256 * 1024 * 1024,
 }
 
 export async function startWorker(
   context: AppContext,
-  { log = logLine, concurrency = 32 }: WorkerOptions = {},
+  { log = logLine, concurrency = 32, storage = {} }: WorkerOptions = {},
 ): Promise<Worker> {
   const { config, db, compute, tasks, images } = context
   await compute.open()
@@ -98,22 +110,29 @@ export async function startWorker(
     log,
     concurrency,
   })
-  const reconcilerTools: ReconcilerTools = {
+  const reconcilerTools: ReconcilerTools & ObjectTools = {
     db,
     compute,
+    objects: context.objects,
+    storage: { ...STORAGE, ...storage },
+    log,
     images,
     hosts: hostIds,
     orphans,
     lastSamples: new Map(),
     reportHosts: reportAll,
   }
-  const reconcilers = runReconcilers(
+  const reconcilers = runReconcilers<ReconcilerTools & ObjectTools>(
     [
       reportHosts,
       reconcileInstances,
       sampleStats,
       sweepImages,
       prune,
+      sweepObjects,
+      auditBlobs,
+      scrubBlobs,
+      closeHours,
       expireObjects(config.storage.lifecycleMinutes * 60_000),
     ],
     reconcilerTools,

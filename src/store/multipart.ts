@@ -163,3 +163,9 @@ export async function abort(db: Db, { bucketNumber, key, id }: UploadRef): Promi
     SELECT abort_upload(${bucketNumber}, ${key}, ${id}) AS aborted`.execute(db)
   return rows[0]?.aborted === true
 }
+
+/** Uploads that were completed so long ago that nobody repeats their Complete any more. */
+export async function prune(db: Db, keepDays: number): Promise<void> {
+  await sql`DELETE FROM multipart_upload
+    WHERE completed_at < cloud_now() - ${keepDays}::int * interval '1 day'`.execute(db)
+}

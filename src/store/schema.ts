@@ -314,7 +314,7 @@ export interface Schema {
     stored_bytes: number
     md5: Buffer | null
     wrapped_key: Buffer | null
-    created_at: TimestampByDefault
+    written_at: TimestampByDefault
   }
   body_segment: {
     body_id: number

@@ -8,6 +8,8 @@ export interface Settings {
   /** The instance named `first` was made, or was not wanted. */
   firstStart: { finished: boolean }
   owner: { accountId: string }
+  /** The blob that the scrub of object storage read last; null = it begins anew. */
+  scrub: { after: string | null }
 }
 
 export async function read<K extends keyof Settings>(db: Db, key: K): Promise<Settings[K] | undefined> {

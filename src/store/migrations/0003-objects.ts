@@ -79,7 +79,7 @@ CREATE TABLE blob (
   stored_bytes bigint NOT NULL,
   md5 bytea,                                        -- of the plain bytes, for the scrub
   wrapped_key bytea,                                -- null = not encrypted
-  created_at timestamptz NOT NULL DEFAULT cloud_now()
+  written_at timestamptz NOT NULL DEFAULT clock_timestamp()  -- real time, to compare with that of files
 );
 CREATE TABLE body_segment (
   body_id bigint NOT NULL,
