@@ -41,7 +41,7 @@ async function reallyMissing(objects: ObjectsDriver, ids: readonly string[]): Pr
   const missing: string[] = []
   for (const id of ids) {
     try {
-      await (await objects.read(id, 0, 0)).close()
+      await (await objects.read(id, 0, 1)).close()
     } catch (error) {
       if (!(error instanceof BlobMissing)) throw error
       missing.push(id)
