@@ -8,7 +8,7 @@ import {
   type StorageTier,
   type Versioning,
 } from '../model/bucket.ts'
-import { invalidField, notFound } from '../model/errors.ts'
+import { CloudError, invalidField, notFound } from '../model/errors.ts'
 import type { AccountId } from '../model/ids.ts'
 import { S3Error } from '../model/s3-error.ts'
 import * as accounts from '../store/accounts.ts'
@@ -186,7 +186,13 @@ export async function create(ctx: Ctx, wish: NewBucket): Promise<BucketView> {
       `there is no tier ${JSON.stringify(tier)}; there is ${offered.map(({ id }) => id).join(', ')}`,
     )
   }
-  const bucket = await make(ctx.db, ctx.caller.accountId, { ...wish, tier, location: places[0] }, false)
+  const bucket = await make(ctx.db, ctx.caller.accountId, { ...wish, tier, location: places[0] }, false).catch(
+    (error) => {
+      throw error instanceof S3Error && error.s3Code === 'BucketAlreadyOwnedByYou'
+        ? new CloudError('already_exists', `you have a bucket ${wish.name} already`)
+        : error
+    },
+  )
   return { ...bucket, objects: 0, versions: 0, bytes: 0, uploadBytes: 0, isPublic: isOpenToAll(bucket) }
 }
 

@@ -76,5 +76,6 @@ deleted = call("DELETE", f"/v1/vps/{machine['id']}", **terraform)
 assert deleted == {"ok": True, "action": "delete", "vps_id": machine["id"]}
 assert call("GET", f"/v1/vps/{machine['id']}", 404, **terraform) == {"detail": "VPS not found"}
 regions = requests.get(base + "/v1/regions", timeout=30).json()
+assert [region["code"] for region in regions["regions"] if "storage" in region["available_services"]] == ["oslo"]
 assert regions["total"] == len(regions["regions"]) == 3
 assert requests.get(base + "/v1/regions/Germany", timeout=30).json()["code"] == "frankfurt"

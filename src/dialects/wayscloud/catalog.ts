@@ -70,7 +70,7 @@ export const listRegions = route({
   status: 200,
   answer: z.object({ regions: z.array(CloudRegion), total: z.int() }),
   async run(ctx) {
-    const regions = (await catalog.regions(ctx)).map(presentCloudRegion)
+    const regions = (await catalog.regions(ctx)).map((region, index) => presentCloudRegion(region, servicesOf(index)))
     return { regions, total: regions.length }
   },
 })
@@ -84,8 +84,15 @@ export const getRegion = route({
   status: 200,
   params: z.object({ code: z.string() }),
   answer: CloudRegion,
-  run: async (ctx, { params }) => presentCloudRegion(await regionOf(ctx, params.code)),
+  async run(ctx, { params }) {
+    const region = await regionOf(ctx, params.code)
+    const index = (await catalog.regions(ctx)).findIndex(({ id }) => id === region.id)
+    return presentCloudRegion(region, servicesOf(index))
+  },
 })
+
+/** Object storage lies in the first region. */
+const servicesOf = (index: number): string[] => (index === 0 ? ['storage'] : [])
 
 async function regionOf(ctx: Ctx, word: string) {
   const region = await catalog.findRegion(ctx, word)

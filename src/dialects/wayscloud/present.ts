@@ -143,13 +143,14 @@ export const CloudRegion = z
     available_services: z.array(z.string()),
   })
   .meta({ id: 'CloudRegion' })
-export const presentCloudRegion = (region: Region): z.infer<typeof CloudRegion> => ({
+/** `services`: what else than machines stands there. */
+export const presentCloudRegion = (region: Region, services: readonly string[]): z.infer<typeof CloudRegion> => ({
   code: region.id,
   name: region.name,
   city: region.city,
   country: region.country,
   status: region.available ? 'available' : 'unavailable',
-  available_services: region.available ? ['vps'] : [],
+  available_services: [...(region.available ? ['vps'] : []), ...services],
 })
 
 export const Vps = z
