@@ -18,6 +18,7 @@ export function readSource(call: ObjectCall): SourceWish {
       ifUnmodifiedSince: condition('unmodified-since'),
     },
     customerKey: readCustomerKey(call, 'copy-source-'),
+    expectedOwner: call.header('x-amz-source-expected-bucket-owner'),
   }
 }
 

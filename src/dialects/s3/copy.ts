@@ -5,9 +5,10 @@ import { copyPart } from '../../services/copying/copy-part.ts'
 import { algorithmOf } from './checksum-headers.ts'
 import { readSource, readSourceRange } from './copy-source.ts'
 import { encryptionHeaders, readCustomerKey, readEncryption } from './encryption-headers.ts'
+import { soonOrLate } from './late-answer.ts'
 import { checksumXml, readPartRef } from './multipart.ts'
 import { readObjectHeaders } from './object-headers.ts'
-import type { ObjectCall, ObjectOperation, S3Answer } from './operation.ts'
+import type { ObjectCall, ObjectOperation } from './operation.ts'
 import { readWriteConditions } from './write-conditions.ts'
 import { leaf, resultXml } from './xml.ts'
 
@@ -18,6 +19,9 @@ export const copyObject: ObjectOperation = {
   on: 'object',
   action: 'itself',
   async run(call) {
+    if (call.header('x-amz-copy-source-range') !== undefined) {
+      throw new S3Error('InvalidRequest', 'A range can only be copied as a part of an upload.')
+    }
     const algorithm = call.header('x-amz-checksum-algorithm')
     const wish = {
       source: readSource(call),
@@ -73,22 +77,6 @@ export const uploadPartCopy: ObjectOperation = {
       })),
     )
   },
-}
-
-const LATE_MS = 5_000 // well below the time-outs of clients and proxies that wait for a first byte
-
-/** What takes long begins to answer before it is done, so that nobody gives up on it. */
-async function soonOrLate(answer: Promise<S3Answer & { xml: string }>): Promise<S3Answer> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(resolve, LATE_MS, null)
-  })
-  try {
-    const soon = await Promise.race([answer, late])
-    return soon ?? { lateXml: answer.then(({ xml }) => xml) }
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 function readDirective(call: ObjectCall, name: string): 'COPY' | 'REPLACE' {

@@ -1,5 +1,6 @@
 /** What is copied: found, allowed, as the client expects it, and with the key that opens it. */
 import type { Bucket } from '../../model/bucket.ts'
+import { canonicalIdOf } from '../../model/canonical-id.ts'
 import type { Encryption, ObjectVersion } from '../../model/object.ts'
 import { S3Error } from '../../model/s3-error.ts'
 import * as bodies from '../../store/bodies.ts'
@@ -16,6 +17,8 @@ export interface SourceWish {
   versionId: string | undefined
   conditions: ReadConditions
   customerKey: Buffer | undefined
+  /** Whose the client says the bucket is, by either id; undefined = it does not say. */
+  expectedOwner: string | undefined
 }
 
 export interface Source {
@@ -29,6 +32,11 @@ export interface Source {
 export async function openSource(ctx: S3Ctx, wish: SourceWish): Promise<Source> {
   const { key, versionId } = wish
   const remembered = await ctx.buckets.get(wish.bucketName)
+  const { accountId } = remembered
+  const { expectedOwner } = wish
+  if (expectedOwner !== undefined && expectedOwner !== accountId && expectedOwner !== canonicalIdOf(accountId)) {
+    throw new S3Error('AccessDenied')
+  }
   const { version, bucket } = await findReadable(ctx, { bucket: remembered, key, versionId }, undefined, true).catch(
     (error) => {
       throw error instanceof S3Error && error.s3Code === 'MethodNotAllowed' ? isMarker() : error

@@ -14,6 +14,7 @@ import {
   PARTS_MAX,
 } from '../../model/object.ts'
 import { S3Error } from '../../model/s3-error.ts'
+import { now } from '../../store/db.ts'
 import * as store from '../../store/multipart.ts'
 import { type Preconditions, publish } from '../../store/objects.ts'
 import { authorize } from '../access.ts'
@@ -61,9 +62,9 @@ export async function complete(ctx: S3Ctx, bucket: Bucket, key: string, wish: Co
   if (parts.some(({ number }, index) => index > 0 && number <= (parts[index - 1] as ListedPart).number)) {
     throw new S3Error('InvalidPartOrder', undefined, { elements: { UploadId: uploadId } })
   }
-  return onBucket(ctx, bucket, (now) => {
-    authorize(ctx, { action: 's3:PutObject', bucket: now, key })
-    return attempt(ctx, now, key, wish)
+  return onBucket(ctx, bucket, (current) => {
+    authorize(ctx, { action: 's3:PutObject', bucket: current, key })
+    return attempt(ctx, current, key, wish)
   })
 }
 
@@ -84,6 +85,9 @@ async function attempt(ctx: S3Ctx, bucket: Bucket, key: string, wish: CompleteWi
     const etag = combinedEtag(parts.map(({ md5 }) => md5))
     const checksum = checksumOf(upload, parts)
     compareClaims(wish, { sizeBytes, checksum, upload })
+    // A day that passed while the parts came in protects nothing any more, and must not keep them from becoming one.
+    const { retention } = upload.properties
+    const isOver = retention !== null && retention.until <= (await now(tx))
     const published = publishedOrThrow(
       await publish(tx, {
         bucket,
@@ -93,8 +97,8 @@ async function attempt(ctx: S3Ctx, bucket: Bucket, key: string, wish: CompleteWi
         etag,
         checksum,
         encryption: upload.encryption,
-        properties: upload.properties,
-        defaultRetention: bucket.settings.objectLock?.defaultRetention,
+        properties: isOver ? { ...upload.properties, retention: null } : upload.properties,
+        defaultRetention: isOver ? undefined : bucket.settings.objectLock?.defaultRetention,
         parts: parts.map((part) => ({
           number: part.number,
           sizeBytes: part.sizeBytes,

@@ -7,6 +7,7 @@ import * as store from '../../store/multipart.ts'
 import * as usage from '../../store/object-usage.ts'
 import { bodyKeyOf } from '../encryption.ts'
 import { receiveBody } from '../object-bodies/receive.ts'
+import { keepOrDiscard } from '../objects/put.ts'
 import type { S3Ctx } from '../s3-ctx.ts'
 import * as uploads from './uploads.ts'
 
@@ -50,21 +51,20 @@ export async function putPart(
   // With a customer's key the digest of the bytes stays a secret (S3 API reference, "Object", ETag).
   const md5 = upload.encryption?.by === 'customer' ? randomBytes(16) : received.md5
   const etag = md5.toString('hex')
-  const { blob, sizeBytes, wrappedKey } = received
-  const put = await store.putPart(ctx.db, {
-    upload: { bucketNumber: bucket.number, key, id: uploadId },
-    number,
-    sizeBytes,
-    md5,
-    etag,
-    checksum,
-    body: blob
-      ? { kind: 'blob', blob: { ...blob, md5: received.md5, wrappedKey } }
-      : { kind: 'segments', segments: [] },
+  await keepOrDiscard(ctx, received, async () => {
+    const { blob, sizeBytes, wrappedKey } = received
+    const { outcome } = await store.putPart(ctx.db, {
+      upload: { bucketNumber: bucket.number, key, id: uploadId },
+      number,
+      sizeBytes,
+      md5,
+      etag,
+      checksum,
+      body: blob
+        ? { kind: 'blob', blob: { ...blob, md5: received.md5, wrappedKey } }
+        : { kind: 'segments', segments: [] },
+    })
+    if (outcome !== 'put') throw new S3Error(outcome === 'quota' ? 'QuotaExceeded' : 'NoSuchUpload')
   })
-  if (put.outcome === 'put') return { etag, checksum, encryption: upload.encryption }
-  // No row names it. When it cannot be removed now, the sweeper finds it.
-  if (blob)
-    await ctx.objects.remove([blob.id]).catch((error) => ctx.warn('a blob of a refused part stays behind', error))
-  throw new S3Error(put.outcome === 'quota' ? 'QuotaExceeded' : 'NoSuchUpload')
+  return { etag, checksum, encryption: upload.encryption }
 }
