@@ -1,22 +1,17 @@
-/**
- * Buffers that are used again and again. They lie in shared memory, so that a thread can hash what is being written to
- * disk or sent at the same time.
- */
+/** Buffers that are used again and again. */
 export interface BufferPool {
-  readonly bytes: number
   /** Holds anything: zeroes, or what the last user left. */
   take(): Buffer
-  /** Only what nothing reads or writes any more; a buffer that is in doubt is not given back, and freed. */
+  /** Only what nothing reads or writes any more; a buffer in doubt is not given back, and freed. */
   give(buffer: Buffer): void
 }
 
-export function createBufferPool(bytes: number, keep: number): BufferPool {
+/** Keeps up to `keep` of them while nobody needs them. */
+export function createBufferPool(make: () => Buffer, keep: number): BufferPool {
   const idle: Buffer[] = []
   return {
-    bytes,
-    take: () => idle.pop() ?? Buffer.from(new SharedArrayBuffer(bytes)),
+    take: () => idle.pop() ?? make(),
     give(buffer) {
-      if (buffer.length !== bytes) throw new Error(`a buffer of ${buffer.length} bytes is not of this pool`)
       if (idle.length < keep) idle.push(buffer)
     },
   }

@@ -1,5 +1,5 @@
 /**
- * What a body flows into: memory while it is small, then buffers of 256 KiB, each written and hashed at the same time
+ * What a body flows into: memory while it is small, then buffers, each written and hashed at the same time
  * while the next one fills. A slow client costs one buffer; the second exists only while the first is worked on.
  */
 import type { BlobWriter } from '../../drivers/objects/objects.ts'
@@ -7,7 +7,7 @@ import type { DigestName, Digests } from '../../lib/hashing/digests.ts'
 import type { Hasher } from '../../lib/hashing/hashing.ts'
 import { together } from '../../lib/together.ts'
 import type { S3Ctx } from '../s3-ctx.ts'
-import { BUFFER_BYTES, buffers } from './buffers.ts'
+import { incoming } from './buffers.ts'
 import { type Sealer, sealedBytes } from './encryption.ts'
 
 export interface IntakeOptions {
@@ -45,6 +45,16 @@ export function createIntake(tools: Pick<S3Ctx, 'objects' | 'hashing'>, options:
   let hasher: Hasher | null = null
   let storedBytes = 0
   let inline: Buffer | null = null
+  let isUnderWay = false
+
+  const enter = () => {
+    if (!isUnderWay) incoming.enter()
+    isUnderWay = true
+  }
+  const leave = () => {
+    if (isUnderWay) incoming.leave()
+    isUnderWay = false
+  }
 
   async function makeRoom(): Promise<Filling> {
     if (filling?.isPooled) await flush(filling, false)
@@ -52,7 +62,9 @@ export function createIntake(tools: Pick<S3Ctx, 'objects' | 'hashing'>, options:
       const capacity = sizeBytes ?? inlineMaxBytes
       return { memory: Buffer.allocUnsafeSlow(capacity), capacity, filled: 0, isPooled: false }
     }
-    const next = { memory: buffers.take(), capacity: BUFFER_BYTES, filled: 0, isPooled: true }
+    enter()
+    const memory = incoming.take()
+    const next = { memory, capacity: memory.length, filled: 0, isPooled: true }
     if (filling) next.filled = filling.memory.copy(next.memory, 0, 0, filling.filled)
     return next
   }
@@ -60,21 +72,31 @@ export function createIntake(tools: Pick<S3Ctx, 'objects' | 'hashing'>, options:
   /** Starts the work on a buffer once that on the one before is done. */
   async function flush({ memory, filled, isPooled }: Filling, isLast: boolean): Promise<void> {
     filling = null
-    await working
-    const size = sizeBytes ?? (isLast && writer === null ? filled : null)
-    writer ??= await tools.objects.create(size !== null && sealer ? sealedBytes(size) : size)
-    hasher ??= tools.hashing.hasher(names, size)
+    const release = () => {
+      if (isPooled) incoming.give(memory)
+    }
+    try {
+      await working
+      const size = sizeBytes ?? (isLast && writer === null ? filled : null)
+      writer ??= await tools.objects.create(size !== null && sealer ? sealedBytes(size) : size)
+      hasher ??= tools.hashing.hasher(names, size)
+    } catch (error) {
+      release()
+      throw error
+    }
     const plain = memory.subarray(0, filled)
     const stored = sealer ? sealer.seal(plain, isLast) : plain
     storedBytes += stored.length
-    working = together(writer.write(stored), hasher.update(plain)).then(() => {
-      if (isPooled) buffers.give(memory)
+    working = together(writer.write(stored), hasher.update(plain)).then(release, (error) => {
+      release()
+      throw error
     })
     working.catch(() => {}) // the next flush throws it, unless the upload has ended by then
+    if (incoming.isCrowded()) await working
   }
 
   return {
-    isFullWith: (chunk) => (filling?.filled ?? 0) + chunk.length > BUFFER_BYTES,
+    isFullWith: (chunk) => filling !== null && filling.filled + chunk.length > filling.capacity,
 
     async add(chunk) {
       for (let at = 0; at < chunk.length; ) {
@@ -101,15 +123,17 @@ export function createIntake(tools: Pick<S3Ctx, 'objects' | 'hashing'>, options:
 
     async keep() {
       if (writer === null) return { inline, blob: null }
+      leave()
       await writer.finish()
       return { inline: null, blob: { id: writer.id, storedBytes } }
     },
 
     async discard() {
+      leave()
       await working.catch(() => {})
       hasher?.discard()
       await writer?.discard()
-      if (filling?.isPooled) buffers.give(filling.memory)
+      if (filling?.isPooled) incoming.give(filling.memory)
     },
   }
 }

@@ -4,7 +4,7 @@
  */
 import type { ObjectsDriver } from '../../drivers/objects/objects.ts'
 import type { Segment } from '../../model/object.ts'
-import { buffers } from './buffers.ts'
+import { outgoing } from './buffers.ts'
 import { type BodyKey, createOpener } from './encryption.ts'
 import { openStretch, type Stretch } from './stretch.ts'
 
@@ -43,20 +43,22 @@ export async function* readBody(
   const source = createSource(objects, body.segments, range, key)
   let next: Promise<Piece | null> | null = null
   let isSlow = false
+  outgoing.enter()
   try {
     for (;;) {
       const piece: Piece | null = await (next ?? source.read())
       next = null
       if (!piece) return
-      if (!isSlow) next = source.read()
+      if (!isSlow && !outgoing.isCrowded()) next = source.read()
       next?.catch(() => {}) // thrown when it is its turn
       const given = performance.now()
       yield piece.bytes
       isSlow = performance.now() - given > SLOW_MS
       // Not when we are left in the middle: then the bytes may still be on their way out.
-      buffers.give(piece.memory)
+      outgoing.give(piece.memory)
     }
   } finally {
+    outgoing.leave()
     await next?.catch(() => {})
     await source.close()
   }
@@ -82,7 +84,7 @@ function createSource(
         if (!slice) return null
         stretch = await openStretch(objects, slice, key)
       }
-      const memory = buffers.take()
+      const memory = outgoing.take()
       const bytes = await stretch.read(memory)
       if (stretch.isRead()) {
         await stretch.close()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, test } from 'node:test'
@@ -24,8 +24,16 @@ const hashing = createHashing({ threads: 1 })
 let objects: ObjectsDriver
 let filesAtRest: number
 before(async () => {
-  objects = createFilesystemObjects({ folder })
-  await objects.open()
+  const driver = createFilesystemObjects({ folder })
+  await driver.open()
+  objects = {
+    ...driver,
+    async create(sizeBytes) {
+      const writer = await driver.create(sizeBytes)
+      created.push(writer.id)
+      return writer
+    },
+  }
   await hashing.hasher(['md5'], null).digest() // a thread has files of its own
   filesAtRest = openFiles()
 })
@@ -81,7 +89,9 @@ async function readBack(body: StoredBody, length: number, key: BodyKey | null = 
   for await (const piece of readBody(objects, body, { start, length }, key)) pieces.push(Buffer.from(piece))
   return Buffer.concat(pieces)
 }
-const blobs = () => readdirSync(join(folder, 'blobs'), { recursive: true }).filter((name) => name.length > 32).length
+const created: string[] = []
+const fileOf = (id: string) => join(folder, 'blobs', id.slice(0, 1), id.slice(1, 3), id)
+const blobs = () => created.filter((id) => existsSync(fileOf(id))).length
 async function refused(code: S3ErrorCode, work: () => Promise<unknown>): Promise<S3Error> {
   const before = blobs()
   let thrown: unknown
@@ -139,6 +149,19 @@ test('pieces of one byte and of many buffers make the same body', async () => {
   assert.deepEqual(small.md5, digest('md5', bytes.subarray(0, 20 * KIB)))
   const large = await receive(bodyOf(bytes, { pieceBytes: bytes.length }))
   assert.ok((await readBack(stored(large), bytes.length)).equals(bytes))
+})
+
+test('a crowd of bodies, plain and encrypted, comes in and goes out whole', async () => {
+  const crowd = Array.from({ length: 100 }, async (_, index) => {
+    const bytes = randomBytes(150_000 + index * 5_000)
+    const key: BodyKey | null = index % 2 ? { by: 'master', key: randomBytes(32) } : null
+    const received = await receive(bodyOf(bytes, { announced: index % 3 ? null : bytes.length }), { key })
+    assert.deepEqual(received.md5, digest('md5', bytes))
+    return { bytes, key, body: stored(received) }
+  })
+  const arrived = await Promise.all(crowd)
+  const back = await Promise.all(arrived.map(({ bytes, key, body }) => readBack(body, bytes.length, key)))
+  for (const [index, bytes] of back.entries()) assert.ok(bytes.equals(arrived[index]!.bytes))
 })
 
 test('a part is a blob however small', async () => {

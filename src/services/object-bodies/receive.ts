@@ -14,7 +14,7 @@ export interface ReceiveOptions {
   maxBytes: number
   /** Checksums wanted whether or not the client gave one. */
   checksums?: readonly ChecksumAlgorithm[]
-  /** Called with the bytes so far, every 256 KiB and at the end; what it throws ends the upload (a quota). */
+  /** Called with the bytes so far, whenever a buffer is full and at the end; what it throws ends the upload (a quota). */
   check?: (sizeBytes: number) => void | Promise<void>
   /** Encrypts what is kept; null = not. */
   key?: BodyKey | null

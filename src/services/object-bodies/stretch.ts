@@ -1,11 +1,10 @@
 /** A stretch of one blob as plain bytes, whether the blob is encrypted or not. */
 import { BlobDamaged, type BlobReader, type ObjectsDriver } from '../../drivers/objects/objects.ts'
 import type { Segment } from '../../model/object.ts'
-import { BUFFER_BYTES } from './buffers.ts'
 import { BLOCK_BYTES, type BodyKey, createOpener, SEALED_BLOCK_BYTES, sealedBytes } from './encryption.ts'
 
 export interface Stretch {
-  /** The next bytes, somewhere in `memory`; never none. */
+  /** The next bytes, somewhere in `memory`, which has room for whole sealed blocks; never none. */
   read(memory: Buffer): Promise<Buffer>
   isRead(): boolean
   close(): Promise<void>
@@ -22,7 +21,7 @@ export async function openStretch(
   let left = length
   return {
     async read(memory) {
-      const filled = await readSome(reader, blobId, memory.subarray(0, BUFFER_BYTES))
+      const filled = await readSome(reader, blobId, memory.subarray(0, memory.length - (memory.length % BLOCK_BYTES)))
       left -= filled.length
       return filled
     },
