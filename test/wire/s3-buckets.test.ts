@@ -7,13 +7,15 @@ import {
   GetBucketLocationCommand,
   HeadBucketCommand,
   ListBucketsCommand,
+  PutObjectCommand,
   paginateListBuckets,
   S3Client,
   type S3ServiceException,
 } from '@aws-sdk/client-s3'
+import { sql } from 'kysely'
 import { sha256 } from '../../src/lib/secrets.ts'
 import { signHeaders } from '../../src/lib/sigv4-sign.ts'
-import { type Wire, wireOfSuite } from './wire.ts'
+import { startWire, type Wire, wireOfSuite } from './wire.ts'
 
 interface Pair {
   accessKeyId: string
@@ -174,6 +176,25 @@ describe('buckets through S3', () => {
       assert.equal((await raw('GET', `/?max-buckets=${max}`)).status, 400, max)
   })
 
+  test('a bucket is deleted or written into, never both', async () => {
+    const wire = suite()
+    const s3 = client(wire, ownerPair(wire))
+    for (let round = 0; round < 12; round++) {
+      const Bucket = `race-${round}`
+      await s3.send(new CreateBucketCommand({ Bucket }))
+      const puts = ['a', 'b', 'c'].map((Key) => s3.send(new PutObjectCommand({ Bucket, Key, Body: 'x' })))
+      const [removal, ...written] = await Promise.allSettled([s3.send(new DeleteBucketCommand({ Bucket })), ...puts])
+      const kept = written.filter(({ status }) => status === 'fulfilled').length
+      if (removal.status === 'fulfilled') assert.equal(kept, 0, 'a write was acknowledged into a bucket that went')
+      for (const result of [removal, ...written]) {
+        if (result.status === 'rejected') assert.match(result.reason.name, /^(NoSuchBucket|BucketNotEmpty)$/)
+      }
+    }
+    const { rows } = await sql`SELECT 1 FROM object_version WHERE bucket_number NOT IN (SELECT number FROM bucket)
+      UNION ALL SELECT 1 FROM bucket_usage WHERE bucket_number NOT IN (SELECT number FROM bucket)`.execute(wire.db)
+    assert.deepEqual(rows, [], 'nothing is left of a bucket that went')
+  })
+
   test('a limited key sees and makes no more than it opens; a revoked one nothing', async () => {
     const wire = suite()
     const owner = client(wire, ownerPair(wire))
@@ -206,4 +227,16 @@ describe('buckets through S3', () => {
     const refused = results.flatMap((result) => (result.status === 'rejected' ? [result.reason.name] : []))
     assert.deepEqual(refused, ['TooManyBuckets', 'TooManyBuckets'])
   })
+})
+
+test('with HAVN_BUCKET_NAME_REUSE=owner the last owner gets a name back through S3, and nobody else', async (t) => {
+  const wire = await startWire(t, { env: { HAVN_BUCKET_NAME_REUSE: 'owner' } })
+  const s3 = client(wire, ownerPair(wire))
+  await s3.send(new CreateBucketCommand({ Bucket: 'again-1' }))
+  await s3.send(new DeleteBucketCommand({ Bucket: 'again-1' }))
+  const { body } = await wire.call<Pair>('POST', '/havn/v1/access-keys', { name: 'k' }, wire.keys.other)
+  await fails(client(wire, body).send(new CreateBucketCommand({ Bucket: 'again-1' })), 'BucketAlreadyExists', 409)
+  assert.equal((await wire.call('POST', '/v1/storage/buckets', { bucket_name: 'again-1' })).status, 409)
+  assert.equal((await wire.call('POST', '/havn/v1/buckets', { name: 'again-1' })).status, 409)
+  await s3.send(new CreateBucketCommand({ Bucket: 'again-1' }))
 })

@@ -18,6 +18,14 @@ describe('clients of WAYSCloud', () => {
     await promisify(execFile)('/usr/bin/python3', [script, wire().apiUrl, key], { timeout: 120_000 })
   })
 
+  test('the same about storage, and boto3 with the credentials it gives', async () => {
+    const { call, apiUrl, keys } = wire()
+    const made = await call<{ apiKey: string }>('POST', '/havn/v1/keys', { name: 's', service: 'storage' }, keys.other)
+    const script = join(import.meta.dirname, 'wayscloud-storage-clients.py')
+    const { AWS_CA_BUNDLE: _, ...env } = process.env
+    await promisify(execFile)('/usr/bin/python3', [script, apiUrl, made.body.apiKey], { timeout: 120_000, env })
+  })
+
   test('a key in both headers, and one of the vendor’s in either', async () => {
     const key = await vendorKey(wire())
     for (const headers of [
