@@ -468,3 +468,22 @@ test('tags, ACL, retention and legal hold of an object, each version its own', a
   const VersionId = marker.VersionId
   await refused(s3.send(new GetObjectTaggingCommand({ Bucket, Key, VersionId })), 'MethodNotAllowed', 405)
 })
+
+test('changes at once do not lose one another', async () => {
+  const Bucket = await bucket()
+  const Tagging = { TagSet: [{ Key: 'a', Value: 'b' }] }
+  const CORSConfiguration = { CORSRules: [{ AllowedOrigins: ['*'], AllowedMethods: ['GET'] }] }
+  const WebsiteConfiguration = { IndexDocument: { Suffix: 'i' } }
+  const PublicAccessBlockConfiguration = { BlockPublicAcls: true }
+  await Promise.all([
+    s3.send(new PutBucketTaggingCommand({ Bucket, Tagging })),
+    s3.send(new PutBucketCorsCommand({ Bucket, CORSConfiguration })),
+    s3.send(new PutBucketWebsiteCommand({ Bucket, WebsiteConfiguration })),
+    s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } })),
+    s3.send(new PutPublicAccessBlockCommand({ Bucket, PublicAccessBlockConfiguration })),
+  ])
+  const found = await buckets.find(cloud.db, Bucket)
+  assert.deepEqual(Object.keys(found?.settings ?? {}).sort(), ['cors', 'publicAccessBlock', 'tags', 'website'])
+  assert.equal(found?.versioning, 'enabled')
+  assert.equal(found?.revision, 6)
+})

@@ -206,3 +206,23 @@ test('a copy takes reading at its source and writing at its end', async () => {
   })
   await refused(copy(ana))
 })
+
+test('a policy sees the fields of a form, not the headers around it', async () => {
+  const Bucket = await bucket()
+  const Condition = { StringEquals: { 's3:x-amz-storage-class': 'GLACIER' } }
+  await setPolicy(
+    Bucket,
+    { Principal: '*', Action: 's3:PutObject' },
+    { Effect: 'Deny', Principal: '*', Action: 's3:PutObject', Condition },
+  )
+  const post = async (field: string, header: string) => {
+    const form = new FormData()
+    form.set('key', 'posted')
+    form.set('x-amz-storage-class', field)
+    form.set('file', new Blob(['hello']))
+    const headers = { 'x-amz-storage-class': header }
+    return (await fetch(`${cloud.s3Url}/${Bucket}`, { method: 'POST', headers, body: form })).status
+  }
+  assert.equal(await post('STANDARD_IA', 'GLACIER'), 204)
+  assert.equal(await post('GLACIER', 'STANDARD_IA'), 403)
+})

@@ -5,6 +5,7 @@
 import { type IncomingBody, KEY_MAX_BYTES } from '../../model/object.ts'
 import { S3Error } from '../../model/s3-error.ts'
 import { put } from '../../services/objects/put.ts'
+import type { S3Caller, S3Ctx } from '../../services/s3-ctx.ts'
 import { readExpected } from './checksum-headers.ts'
 import { readEncryption } from './encryption-headers.ts'
 import { boundaryOf, type Form, readForm } from './form-data.ts'
@@ -32,8 +33,8 @@ export const postObject: BucketOperation = {
     const key = keyOf(fields)
     const policy = fields.get('policy')
     const signed = policy === undefined ? null : await allowedBy(policy, fields, call)
-    const ctx = signed === null ? call.ctx : { ...call.ctx, caller: signed.caller }
     const headers = headersOf(form)
+    const ctx = contextOf(call.ctx, headers, signed?.caller)
     const source = headerSource(headers)
     const tagging = fields.get('tagging')
     const wish = readObjectHeaders(source)
@@ -45,6 +46,12 @@ export const postObject: BucketOperation = {
     })
     return answerOf(call, key, fields, result)
   },
+}
+
+/** What a bucket policy asks about are the form's fields, because they are what takes effect. */
+function contextOf(ctx: S3Ctx, fields: RequestHeaders, signer: S3Caller | undefined): S3Ctx {
+  const header = (name: string) => (name.startsWith('x-amz-') ? fields.get(name) : ctx.request.header(name))
+  return { ...ctx, caller: signer ?? ctx.caller, request: { ...ctx.request, header } }
 }
 
 /** Values as text. The bucket counts as a field, because policies speak of it. */
