@@ -3,7 +3,6 @@
  * clears, so any number of them share the port.
  */
 import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { setInterval } from 'node:timers'
 import { operations } from '../dialects/s3/operations.ts'
 import { createS3Server, type S3Server } from '../dialects/s3/server.ts'
@@ -22,6 +21,7 @@ import { KEY_CHANNEL } from '../store/api-keys.ts'
 import type { Db } from '../store/db.ts'
 import { listen } from '../store/listen.ts'
 import { type AppContext, authority } from './context.ts'
+import { readCertificate } from './tls.ts'
 
 export interface S3 {
   /** `http://host:port`, with the port that was bound when the config says 0. */
@@ -173,17 +173,16 @@ async function listenTls(
   warn: (message: string, error?: unknown) => void,
 ): Promise<{ host: string; port: number; stop(): void } | null> {
   if (!tls) return null
-  const read = () => ({ cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) })
-  let now = read()
+  let now = readCertificate(tls)
   const port = await server.listen({ host: tls.host, port: tls.port, isShared, tls: now })
   const timer = setInterval(() => {
     try {
-      const next = read()
+      const next = readCertificate(tls)
       if (next.cert.equals(now.cert) && next.key.equals(now.key)) return
       server.renewTls(next)
       now = next
     } catch (error) {
-      warn(`cannot read the certificate ${tls.certFile}; the last one stays`, error)
+      warn('the certificate stays what it was', error)
     }
   }, TLS_CHECK_MS).unref()
   return { host: tls.host, port, stop: () => clearInterval(timer) }

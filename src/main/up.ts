@@ -26,6 +26,7 @@ import { ensurePackages } from './packages.ts'
 import { refuseTakenPort } from './port.ts'
 import { createProcessTable, endStrays, type ProcessTable } from './process-table.ts'
 import { ensureSystemUser } from './system-user.ts'
+import { readCertificate } from './tls.ts'
 
 export interface UpOptions {
   /** Skip the first instance and the image builds. */
@@ -126,7 +127,11 @@ async function startControlPlane(running: Running, signal: AbortSignal): Promise
   const { config, paths, say, clients } = running
   await refuseTakenPort(config.api, 'HAVN_LISTEN')
   await refuseTakenPort(config.s3, 'HAVN_S3_LISTEN')
-  if (config.storage.tls) await refuseTakenPort(config.storage.tls, 'HAVN_S3_TLS_LISTEN')
+  const { tls } = config.storage
+  if (tls) {
+    await refuseTakenPort(tls, 'HAVN_S3_TLS_LISTEN')
+    readCertificate(tls) // its processes would only say so in their logs
+  }
   ensurePackages({ database: config.databaseUrl === null, machines: config.compute === 'qemu' }, say)
   if (config.compute === 'qemu') ensureSystemUser(QEMU_USER)
   await ensureInstallationKeys(paths)

@@ -142,6 +142,10 @@ test('what cannot be is refused in clear words, and leaves nothing running', asy
   assert.equal(port.code, 4)
   assert.match(port.err, new RegExp(`${taken} is taken by another program.*HAVN_LISTEN`))
 
+  const s3Port = await run('up', { HAVN_S3_LISTEN: taken })
+  assert.equal(s3Port.code, 4)
+  assert.match(s3Port.err, new RegExp(`${taken} is taken by another program.*HAVN_S3_LISTEN`))
+
   const setting = await run('up', { HAVN_LISTEN: 'nonsense' })
   assert.equal(setting.code, 2)
   assert.match(setting.err, /HAVN_LISTEN: "nonsense" is not HOST:PORT/)
