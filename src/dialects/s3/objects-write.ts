@@ -1,4 +1,5 @@
 /** PutObject (S3 API reference). */
+import { expirationHeader } from '../../model/lifecycle.ts'
 import { S3Error } from '../../model/s3-error.ts'
 import { authorizeKnown } from '../../services/objects/known-bucket.ts'
 import { put } from '../../services/objects/put.ts'
@@ -16,9 +17,13 @@ const putObject: ObjectOperation = {
   checksRevision: true,
   body: 'stream',
   async run(call) {
-    const result = await put(call.ctx, call.bucket, call.key, await readRequest(call))
+    const { bucket, key } = call
+    const request = await readRequest(call)
+    const result = await put(call.ctx, bucket, key, request)
+    const written = { ...result, key, tags: request.wish.tags ?? {} }
     return {
       headers: {
+        'x-amz-expiration': expirationHeader(bucket.settings.lifecycle ?? [], written),
         etag: `"${result.etag}"`,
         'x-amz-version-id': result.versionId,
         ...encryptionHeaders(result.encryption),
