@@ -62,6 +62,7 @@ function cloudFields(cloud: Status): (readonly [string, string | number | null])
     ['version', cloud.version],
     ['compute', cloud.compute],
     ['API', `${cloud.apiUrl} ${cloud.isReady ? 'ready' : `not ready: ${cloud.problems.join('; ')}`}`],
+    ['S3', cloud.s3Url],
     ['instances', instances.map(([state, count]) => `${count} ${state}`).join(', ') || 'none'],
     ['open incidents', cloud.openIncidents ? `${cloud.openIncidents} (./havn incident list)` : cloud.openIncidents],
   ]
