@@ -55,7 +55,8 @@ END $$;
 CREATE FUNCTION count_usage(p_bucket bigint, p_objects bigint, p_versions bigint, p_bytes bigint, p_upload_bytes bigint)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-  v_now timestamptz := cloud_now();
+  -- As cloud_now(), whose text would be parsed anew for every call.
+  v_now timestamptz := clock_timestamp() + (SELECT time_offset FROM clock);
   v_shard int := pg_backend_pid() % 16;
 BEGIN
   FOR attempt IN 1..2 LOOP
@@ -164,8 +165,8 @@ DECLARE
   v_shown bigint;
 BEGIN
   PERFORM pg_advisory_xact_lock_shared(${BUCKET_LOCKS}, (p_bucket & 2147483647)::int);
-  SELECT k.versioning, k.account_id, a.quota_bytes, a.quota_objects INTO b
-    FROM bucket k JOIN account a ON a.id = k.account_id WHERE k.number = p_bucket AND k.revision = p_revision;
+  SELECT k.versioning, k.account_id, a.quota_bytes, a.quota_objects, clock.time_offset INTO b
+    FROM bucket k JOIN account a ON a.id = k.account_id CROSS JOIN clock WHERE k.number = p_bucket AND k.revision = p_revision;
   IF NOT FOUND THEN outcome := 'stale'; RETURN; END IF;
 
   PERFORM pg_advisory_xact_lock(hashtextextended(p_key, p_bucket));
@@ -184,7 +185,7 @@ BEGIN
     outcome := 'precondition_failed'; condition := 'If-None-Match'; RETURN;
   END IF;
 
-  modified_at := cloud_now();
+  modified_at := clock_timestamp() + b.time_offset;
   IF p_retain_until <= modified_at THEN outcome := 'past_retention'; RETURN; END IF;
   IF latest.seq IS NOT NULL AND b.versioning <> 'enabled' THEN
     replaced := null_version(p_bucket, p_key);
