@@ -1,0 +1,61 @@
+/** Every row and every file of object storage accounted for: counters, segments, blobs. */
+import assert from 'node:assert/strict'
+import { sql } from 'kysely'
+import { createFilesystemObjects } from '../../../src/drivers/objects/filesystem.ts'
+import type { AppContext } from '../../../src/main/context.ts'
+import type { Db } from '../../../src/store/db.ts'
+
+/** Nobody writes meanwhile. Throws what does not add up. */
+export async function auditStore({ db, paths }: AppContext): Promise<{ blobs: number }> {
+  await auditUsage(db)
+  await auditSegments(db)
+  const objects = createFilesystemObjects({ folder: paths.objects })
+  const files = new Set<string>()
+  for await (const { id } of objects.list()) files.add(id)
+  const { rows } = await sql<{ id: string }>`SELECT DISTINCT blob_id::text AS id FROM body_segment`.execute(db)
+  const needed = new Set(rows.map(({ id }) => id.replaceAll('-', '')))
+  assert.deepEqual(needed.difference(files), new Set(), 'blobs that segments point at and nobody has')
+  return { blobs: needed.size }
+}
+
+/** What is counted as things happen is what a count from scratch gives. */
+async function auditUsage(db: Db): Promise<void> {
+  const { rows } = await sql<Record<string, unknown>>`
+    SELECT b.name,
+      counted.objects, counted.versions, counted.bytes, counted.upload_bytes,
+      there.objects AS objects_there, there.versions AS versions_there, there.bytes AS bytes_there,
+      uploading.bytes AS upload_bytes_there
+    FROM bucket b
+    CROSS JOIN LATERAL (SELECT coalesce(sum(objects), 0)::bigint AS objects, coalesce(sum(versions), 0)::bigint AS versions,
+        coalesce(sum(bytes), 0)::bigint AS bytes, coalesce(sum(upload_bytes), 0)::bigint AS upload_bytes
+      FROM bucket_usage u WHERE u.bucket_number = b.number) counted
+    CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE is_latest AND NOT is_delete_marker) AS objects,
+        count(*) AS versions, coalesce(sum(size_bytes), 0)::bigint AS bytes
+      FROM object_version v WHERE v.bucket_number = b.number) there
+    CROSS JOIN LATERAL (SELECT coalesce(sum(p.size_bytes), 0)::bigint AS bytes
+      FROM multipart_upload m JOIN upload_part p ON p.upload_id = m.id
+      WHERE m.bucket_number = b.number AND m.completed_at IS NULL) uploading`.execute(db)
+  assert.ok(rows.length > 0)
+  for (const { name, ...row } of rows) {
+    for (const what of ['objects', 'versions', 'bytes', 'upload_bytes']) {
+      assert.equal(Number(row[what]), Number(row[`${what}_there`]), `${what} of ${name} as counted`)
+    }
+  }
+}
+
+/** Every segment belongs to a version or a part and lies inside its blob; no version lacks a byte. */
+async function auditSegments(db: Db): Promise<void> {
+  const { rows } = await sql`
+    WITH body AS (
+      SELECT seq AS id, size_bytes, inline_body FROM object_version WHERE NOT is_delete_marker
+      UNION ALL SELECT body_id, size_bytes, NULL FROM upload_part
+    ), stored AS (
+      SELECT body_id AS id, sum(length)::bigint AS bytes FROM body_segment GROUP BY body_id
+    )
+    SELECT id, body.size_bytes, stored.bytes FROM body FULL JOIN stored USING (id)
+    WHERE body.id IS NULL OR body.size_bytes <> coalesce(stored.bytes, octet_length(body.inline_body), 0)`.execute(db)
+  assert.deepEqual(rows, [], 'bodies and their segments')
+  const outside = await sql`SELECT s.body_id FROM body_segment s JOIN blob b ON b.id = s.blob_id
+    WHERE s.blob_start + s.length > b.plain_bytes`.execute(db)
+  assert.deepEqual(outside.rows, [], 'segments that leave their blob')
+}
