@@ -23,6 +23,28 @@ const SMALL: Record<string, { options: string[]; prints: RegExp[] }> = {
     options: ['--instances', '20', '--creates', '3', '--settle', '0', '--seconds', '0.5'],
     prints: [/^3 creates at once, all running +[\d.]+ s/m, /^idle CPU of 20 instances, together +[\d.]+ core/m],
   },
+  's3.ts': {
+    options: [
+      '--seconds',
+      '0.2',
+      '--rounds',
+      '1',
+      '--connections',
+      '2',
+      '--small',
+      '2',
+      '--medium',
+      '1',
+      '--large',
+      '2',
+    ].concat(['--keys', '2000', '--parts', '3']),
+    prints: [
+      /^GET 4 KiB, Havn( +[\d.]+){4} +0$/m,
+      /^PUT 2 MiB, CRC32 trailer, Havn( +[\d.]+){4} +0$/m,
+      /^Complete of 3 parts: [\d.]+ ms/m,
+      /^LIST 1000 prefixes of 2 keys( +[\d.]+){3} +0 +\d+$/m,
+    ],
+  },
 }
 
 for (const [file, { options, prints }] of Object.entries(SMALL)) {
