@@ -52,8 +52,12 @@ interface Running {
 
 const QEMU_USER = 'havn-qemu' // the driver's default
 const LOG_CHECK_MS = 60_000
-/** libuv's four would have every reader wait behind four that sync. */
-const S3_FILE_THREADS = 16
+/**
+ * libuv's four file threads would have every reader wait behind four that sync. And glibc gives each thread a heap of
+ * its own, which keeps what bodies once needed: measured, an upload of 100 MiB left 95 MiB behind with many heaps, half
+ * of it with two.
+ */
+const S3_ENVIRONMENT = { UV_THREADPOOL_SIZE: '16', MALLOC_ARENA_MAX: '2' }
 
 /** Runs until `signal` is aborted, then stops everything but the instances. Throws when the start fails. */
 export async function up(options: UpOptions, signal: AbortSignal): Promise<void> {
@@ -110,8 +114,8 @@ function prepare(config: Config, paths: Paths, options: UpOptions): Running {
         append(join(paths.logs, `${name}.log`), `${new Date().toISOString()} ${line}`)
         log.line(name, line)
       }
-      const threads = name.startsWith('s3-') ? { UV_THREADPOOL_SIZE: String(S3_FILE_THREADS) } : {}
-      return keepRunning({ name, args, env: { ...env, ...threads } }, { ...hooks(name), printed })
+      const own = name.startsWith('s3-') ? S3_ENVIRONMENT : {}
+      return keepRunning({ name, args, env: { ...env, ...own } }, { ...hooks(name), printed })
     },
   }
 }

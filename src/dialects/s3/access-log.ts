@@ -17,6 +17,8 @@ export interface AccessEntry {
   agent: string | null
 }
 
+/** A presigned URL is a permission: whoever reads the log must not be able to use it. */
+const SECRETS = /(X-Amz-Signature|X-Amz-Security-Token)=[^&]*/gi
 const PATH_SHOWN_MAX = 2_048
 const AGENT_SHOWN_MAX = 200
 
@@ -26,7 +28,7 @@ export function accessLine(entry: AccessEntry, at: Date): string {
     level: 30,
     time: at.toISOString(),
     ...entry,
-    path: entry.path.slice(0, PATH_SHOWN_MAX),
+    path: entry.path.replace(SECRETS, '$1=hidden').slice(0, PATH_SHOWN_MAX),
     agent: entry.agent?.slice(0, AGENT_SHOWN_MAX) ?? null,
   }
   return printable(JSON.stringify(shown))

@@ -374,6 +374,18 @@ test('pages of other origins: preflight, and headers on errors too', async (t) =
   assert.equal((await connection.answer())?.headers['access-control-allow-origin'], undefined)
 })
 
+test('a presigned URL cannot be used by who reads the log', async (t) => {
+  const { connect, seen } = await startServer(t)
+  const connection = connect()
+  connection.send('GET /bucket/a?X-Amz-Algorithm=x&X-Amz-Signature=secret&b=1 HTTP/1.1\r\nHost: x\r\n\r\n')
+  assert.equal((await connection.answer())?.code, 'AuthorizationQueryParametersError')
+  await eventually('the line', () => seen.lines.length === 1)
+  assert.equal(
+    (JSON.parse(seen.lines[0] ?? '') as { path: string }).path,
+    '/bucket/a?X-Amz-Algorithm=x&X-Amz-Signature=hidden&b=1',
+  )
+})
+
 test('stopping lets requests under way end', async (t) => {
   const { connect, request, release, server } = await startServer(t)
   const [busy, quiet] = [connect(), connect()]
