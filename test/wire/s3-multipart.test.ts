@@ -7,6 +7,7 @@ import { crc32 } from 'node:zlib'
 import * as s3 from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
 import { sql } from 'kysely'
+import { miscounted } from '../../src/store/object-usage.ts'
 import { type Cloud, startCloud } from '../cloud.ts'
 
 const MIB = 1024 * 1024
@@ -16,7 +17,10 @@ let client: s3.S3Client
 const cleanups: (() => Promise<void>)[] = []
 
 before(async () => {
-  cloud = await startCloud({ after: (fn) => void cleanups.push(fn) }, { withoutWorker: true })
+  cloud = await startCloud(
+    { after: (fn) => void cleanups.push(fn) },
+    { withoutWorker: true, env: { HAVN_SSE_C_OVER_HTTP: 'yes' } },
+  )
   const { s3AccessKeyId, s3SecretAccessKey } = cloud.credentials
   client = new s3.S3Client({
     endpoint: cloud.s3Url,
@@ -275,6 +279,9 @@ test('a thousand parts complete at the cost of rows', async () => {
       (SELECT body_id, row_number() OVER (ORDER BY part_number) AS i FROM upload_part WHERE upload_id = ${id}) p
       JOIN (SELECT id, row_number() OVER () AS i FROM blob WHERE stored_bytes = 5242880 AND plain_bytes = 5242880
         AND id NOT IN (SELECT blob_id FROM body_segment)) b USING (i)`.execute(cloud.db)
+  await sql`SELECT count_usage(number, 0, 0, 0, 1000 * 5242880::bigint) FROM bucket WHERE name = ${Bucket}`.execute(
+    cloud.db,
+  )
   const parts = Array.from({ length: 1000 }, (_, index) => ({
     PartNumber: index + 1,
     ETag: md5(Buffer.from(String(index + 1))).toString('hex'),
@@ -287,4 +294,85 @@ test('a thousand parts complete at the cost of rows', async () => {
     SELECT count(*)::int AS segments, max(body_start + length) AS end FROM body_segment
     JOIN object_version ON seq = body_id WHERE key = 'thousand'`.execute(cloud.db)
   assert.deepEqual(rows, [{ segments: 1000, end: 1000 * 5 * MIB }])
+})
+
+test('parts are sealed by the customer’s key, or by ours, and read across their borders', async () => {
+  const bytes = randomBytes(32)
+  const key = {
+    SSECustomerAlgorithm: 'AES256',
+    SSECustomerKey: bytes.toString('base64'),
+    SSECustomerKeyMD5: md5(bytes).toString('base64'),
+  }
+  const other = randomBytes(32)
+  const wrong = {
+    ...key,
+    SSECustomerKey: other.toString('base64'),
+    SSECustomerKeyMD5: md5(other).toString('base64'),
+  }
+  const bodies = [randomBytes(5 * MIB + 3), randomBytes(70_000), Buffer.alloc(0)]
+  const whole = Buffer.concat(bodies)
+  for (const [Key, onBegin, onPart] of [
+    ['sealed-c', key, key],
+    ['sealed', { ServerSideEncryption: 'AES256' as const }, {}],
+  ] as const) {
+    const id = await begin(Key, onBegin)
+    const parts: s3.CompletedPart[] = []
+    for (const [index, body] of bodies.slice(0, 2).entries()) parts.push(await put(Key, id, index + 1, body, onPart))
+    if (Key === 'sealed-c') {
+      await refused(put(Key, id, 3, bodies[1] as Buffer), 'InvalidRequest', 400)
+      await refused(put(Key, id, 3, bodies[1] as Buffer, wrong), 'AccessDenied', 403)
+      assert.notEqual(parts[1]?.ETag, `"${md5(bodies[1] as Buffer).toString('hex')}"`, 'the digest stays a secret')
+    } else {
+      await refused(put(Key, id, 3, bodies[1] as Buffer, key), 'InvalidRequest', 400)
+    }
+    await complete(Key, id, parts)
+    assert.ok((await get(Key, onPart)).bytes.equals(whole))
+    const range = await get(Key, { ...onPart, Range: `bytes=${5 * MIB - 1}-${5 * MIB + 66_000}` })
+    assert.ok(range.bytes.equals(whole.subarray(5 * MIB - 1, 5 * MIB + 66_001)))
+    assert.ok((await get(Key, { ...onPart, PartNumber: 2 })).bytes.equals(bodies[1] as Buffer))
+  }
+})
+
+test('an upload of one empty part is an empty object', async () => {
+  const id = await begin('empty')
+  const part = await put('empty', id, 1, Buffer.alloc(0))
+  await complete('empty', id, [part])
+  const got = await get('empty')
+  assert.deepEqual([got.bytes.length, got.ContentLength], [0, 0])
+})
+
+test('lock headers of the beginning hold for the object', async () => {
+  const name = 'multi-locked'
+  await client.send(new s3.CreateBucketCommand({ Bucket: name, ObjectLockEnabledForBucket: true }))
+  const until = new Date(Date.now() + 3_600_000)
+  const lock = { ObjectLockMode: 'COMPLIANCE' as const, ObjectLockRetainUntilDate: until }
+  await refused(begin('locked', lock), 'InvalidRequest', 400)
+  const id = await begin('locked', { Bucket: name, ...lock, ObjectLockLegalHoldStatus: 'ON' })
+  const part = await put('locked', id, 1, Buffer.from('x'), { Bucket: name })
+  const { VersionId } = await complete('locked', id, [part], { Bucket: name })
+  const head = await client.send(new s3.HeadObjectCommand({ Bucket: name, Key: 'locked' }))
+  assert.deepEqual(
+    [head.ObjectLockMode, Math.floor(Number(head.ObjectLockRetainUntilDate) / 1000), head.ObjectLockLegalHoldStatus],
+    ['COMPLIANCE', Math.floor(until.getTime() / 1000), 'ON'],
+  )
+  await refused(
+    client.send(new s3.DeleteObjectCommand({ Bucket: name, Key: 'locked', VersionId })),
+    'AccessDenied',
+    403,
+  )
+})
+
+test('parts count against the quota until they are dropped', async () => {
+  await sql`UPDATE account SET quota_bytes = (SELECT sum(bytes + upload_bytes) FROM bucket_usage) + ${6 * MIB}`.execute(
+    cloud.db,
+  )
+  const id = await begin('quota')
+  await put('quota', id, 1, randomBytes(5 * MIB))
+  await refused(put('quota', id, 2, randomBytes(5 * MIB)), 'QuotaExceeded', 403)
+  const replaced = await put('quota', id, 1, randomBytes(4 * MIB))
+  await put('quota', id, 2, randomBytes(MIB))
+  await complete('quota', id, [replaced])
+  await refused(put('quota', 'none', 1, Buffer.alloc(1)), 'NoSuchUpload', 404)
+  assert.deepEqual(await miscounted(cloud.db), [])
+  await sql`UPDATE account SET quota_bytes = NULL`.execute(cloud.db)
 })

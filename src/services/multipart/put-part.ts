@@ -35,14 +35,14 @@ export async function putPart(
       `Checksum Type mismatch occurred, expected checksum Type: ${algorithm.toLowerCase()}, actual checksum Type: ${given.toLowerCase()}`,
     )
   }
-  const bytesLeft = await usage.bytesLeft(ctx.db, bucket.accountId)
+  const room = await roomFor(ctx, bucket, { uploadId, number, sizeBytes: body.sizeBytes })
   const received = await receiveBody(ctx, body, {
     maxBytes: PART_MAX_BYTES,
     checksums: algorithm ? [algorithm] : [],
     key: bodyKey,
     inlineMaxBytes: 0, // a part lies in a blob, so that completing only moves rows; an empty one lies nowhere
     check(sizeBytes) {
-      if (bytesLeft !== null && sizeBytes > bytesLeft) throw new S3Error('QuotaExceeded')
+      if (room !== null && sizeBytes > room) throw new S3Error('QuotaExceeded')
     },
   })
   const kept = algorithm ?? given
@@ -67,4 +67,19 @@ export async function putPart(
     if (outcome !== 'put') throw new S3Error(outcome === 'quota' ? 'QuotaExceeded' : 'NoSuchUpload')
   })
   return { etag, checksum, encryption: upload.encryption }
+}
+
+/** What the quota has room for, so that a part that will be refused is not taken in first. Null = enough, or no quota. */
+async function roomFor(
+  ctx: S3Ctx,
+  bucket: Bucket,
+  part: { uploadId: string; number: number; sizeBytes: number | null },
+): Promise<number | null> {
+  const left = await usage.bytesLeft(ctx.db, bucket.accountId)
+  if (left === null || (part.sizeBytes !== null && part.sizeBytes <= left)) return null
+  // What it replaces makes room.
+  const [old] = await store.parts(ctx.db, part.uploadId, { after: part.number - 1, limit: 1 })
+  const room = left + (old?.number === part.number ? old.sizeBytes : 0)
+  if (part.sizeBytes !== null && part.sizeBytes > room) throw new S3Error('QuotaExceeded')
+  return room
 }
