@@ -1,6 +1,8 @@
 /** Accounts as S3 names owners: by canonical user id and display name. */
+import type { Bucket } from '../model/bucket.ts'
 import { canonicalIdOf } from '../model/canonical-id.ts'
 import type { AccountId } from '../model/ids.ts'
+import { S3Error } from '../model/s3-error.ts'
 import * as accounts from '../store/accounts.ts'
 import type { S3Ctx } from './s3-ctx.ts'
 
@@ -19,4 +21,18 @@ export async function ownersOf(
   const names = await accounts.names(db, [...others])
   if (caller) names.set(caller.accountId, caller.displayName)
   return (id) => ({ canonicalId: canonicalIdOf(id), displayName: names.get(id) ?? '' })
+}
+
+/**
+ * The client's own guard against a bucket that is not whose it thinks (`x-amz-expected-bucket-owner`). It names the owner
+ * by the id of the account, its canonical id or, as in ARNs, its number. Throws AccessDenied.
+ */
+export async function refuseOtherOwner(
+  { db }: S3Ctx,
+  { accountId }: Bucket,
+  expected: string | undefined,
+): Promise<void> {
+  if (expected === undefined || expected === accountId || expected === canonicalIdOf(accountId)) return
+  if (/^\d{1,15}$/.test(expected) && (await accounts.get(db, accountId)).number === Number(expected)) return
+  throw new S3Error('AccessDenied')
 }

@@ -5,9 +5,9 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Bucket } from '../../model/bucket.ts'
-import { canonicalIdOf } from '../../model/canonical-id.ts'
 import { S3Error } from '../../model/s3-error.ts'
 import { authorize } from '../../services/access.ts'
+import { refuseOtherOwner } from '../../services/owners.ts'
 import type { S3Caller, S3Ctx } from '../../services/s3-ctx.ts'
 import { createCall, readWords, type Words } from './call.ts'
 import { preflight } from './cross-origin.ts'
@@ -156,7 +156,7 @@ async function run(operation: Operation, call: ServiceCall, target: Target, trac
       const bucket = await ctx.buckets.fresh(target.bucket as string)
       trace.bucket = bucket
       const bucketCall = extended({ bucket })
-      refuseOtherOwner(bucket, call.header('x-amz-expected-bucket-owner'))
+      await refuseOtherOwner(ctx, bucket, call.header('x-amz-expected-bucket-owner'))
       if (operation.action !== 'itself') {
         const action = typeof operation.action === 'function' ? operation.action(bucketCall) : operation.action
         authorize(ctx, { action, bucket, key: null })
@@ -169,7 +169,7 @@ async function run(operation: Operation, call: ServiceCall, target: Target, trac
       trace.bucket = bucket
       const key = target.key as string
       const objectCall = extended({ bucket, key })
-      refuseOtherOwner(bucket, call.header('x-amz-expected-bucket-owner'))
+      await refuseOtherOwner(ctx, bucket, call.header('x-amz-expected-bucket-owner'))
       if (operation.action !== 'itself') {
         const action = typeof operation.action === 'function' ? operation.action(objectCall) : operation.action
         authorize(ctx, { action, bucket, key })
@@ -177,10 +177,4 @@ async function run(operation: Operation, call: ServiceCall, target: Target, trac
       return operation.run(objectCall)
     }
   }
-}
-
-/** The client's own guard against a bucket that is not whose it thinks; it may name the owner by either id. */
-function refuseOtherOwner(bucket: Bucket, expected: string | undefined): void {
-  if (expected === undefined || expected === bucket.accountId || expected === canonicalIdOf(bucket.accountId)) return
-  throw new S3Error('AccessDenied')
 }

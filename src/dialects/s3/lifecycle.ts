@@ -32,7 +32,7 @@ export const lifecycleOperations: readonly BucketOperation[] = [
       if (!lifecycle) {
         throw new S3Error('NoSuchLifecycleConfiguration', undefined, { elements: { BucketName: bucket.name } })
       }
-      return { xml: resultXml('LifecycleConfiguration', lifecycle.map(presentRule)) }
+      return { xml: resultXml('LifecycleConfiguration', lifecycle.map(presentRule)), headers: TRANSITION_SIZE }
     },
   },
   {
@@ -43,8 +43,9 @@ export const lifecycleOperations: readonly BucketOperation[] = [
     action: 's3:PutLifecycleConfiguration',
     body: 'document',
     async run(call) {
+      checkTransitionSize(call.header(TRANSITION_HEADER))
       await settings.put(call.ctx, call.bucket, 'lifecycle', parseLifecycle(await call.document()))
-      return { status: 200 }
+      return { status: 200, headers: TRANSITION_SIZE }
     },
   },
   {
@@ -59,6 +60,15 @@ export const lifecycleOperations: readonly BucketOperation[] = [
     },
   },
 ]
+
+/** Which objects are too small to move; nothing moves here, but tools wait to read back what they wrote. */
+const TRANSITION_HEADER = 'x-amz-transition-default-minimum-object-size'
+const TRANSITION_SIZE = { [TRANSITION_HEADER]: 'all_storage_classes_128K' }
+
+function checkTransitionSize(size: string | undefined): void {
+  if (size === undefined || size === TRANSITION_SIZE[TRANSITION_HEADER]) return
+  throw new S3Error(size === 'varies_by_storage_class' ? 'NotImplemented' : 'InvalidArgument')
+}
 
 function presentRule(rule: LifecycleRule): Xml {
   const { expiration, noncurrentExpiration: noncurrent, abortIncompleteUploadDays } = rule

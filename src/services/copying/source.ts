@@ -1,6 +1,5 @@
 /** What is copied: found, allowed, as the client expects it, and with the key that opens it. */
 import type { Bucket } from '../../model/bucket.ts'
-import { canonicalIdOf } from '../../model/canonical-id.ts'
 import type { Encryption, ObjectVersion } from '../../model/object.ts'
 import { S3Error } from '../../model/s3-error.ts'
 import * as bodies from '../../store/bodies.ts'
@@ -9,6 +8,7 @@ import { type BodyKey, isCustomerKey } from '../object-bodies/encryption.ts'
 import type { ByteRange, StoredBody } from '../object-bodies/read.ts'
 import { judgeRead, type ReadConditions } from '../objects/conditions.ts'
 import { findReadable } from '../objects/read.ts'
+import { refuseOtherOwner } from '../owners.ts'
 import type { S3Ctx } from '../s3-ctx.ts'
 
 export interface SourceWish {
@@ -17,7 +17,7 @@ export interface SourceWish {
   versionId: string | undefined
   conditions: ReadConditions
   customerKey: Buffer | undefined
-  /** Whose the client says the bucket is, by either id; undefined = it does not say. */
+  /** Whose the client says the bucket is, by any of its ids; undefined = it does not say. */
   expectedOwner: string | undefined
 }
 
@@ -32,11 +32,7 @@ export interface Source {
 export async function openSource(ctx: S3Ctx, wish: SourceWish): Promise<Source> {
   const { key, versionId } = wish
   const remembered = await ctx.buckets.get(wish.bucketName)
-  const { accountId } = remembered
-  const { expectedOwner } = wish
-  if (expectedOwner !== undefined && expectedOwner !== accountId && expectedOwner !== canonicalIdOf(accountId)) {
-    throw new S3Error('AccessDenied')
-  }
+  await refuseOtherOwner(ctx, remembered, wish.expectedOwner)
   const { version, bucket } = await findReadable(ctx, { bucket: remembered, key, versionId }, undefined, true).catch(
     (error) => {
       throw error instanceof S3Error && error.s3Code === 'MethodNotAllowed' ? isMarker() : error
