@@ -1,6 +1,6 @@
 /**
  * Nothing acknowledged is lost, whatever dies: S3 servers killed inside thousands of writes, and the database killed
- * under them. `HAVN_TEST_S3_KILLS=200 node --test test/flows/s3-crash.test.ts` is the long run; HAVN_TEST_SEED repeats
+ * under them. `HAVN_TEST_S3_SECONDS=600 node --test test/flows/s3-crash.test.ts` is the long run; HAVN_TEST_SEED repeats
  * a choice of moments, as far as processes can be repeated.
  */
 import assert from 'node:assert/strict'
@@ -12,7 +12,7 @@ import { startPostgres } from '../../src/main/postgres.ts'
 import { crashRun } from './s3/crash-run.ts'
 import { openS3World } from './s3/world.ts'
 
-const KILLS = Number(process.env.HAVN_TEST_S3_KILLS ?? 8)
+const SECONDS = Number(process.env.HAVN_TEST_S3_SECONDS ?? 12)
 const SEED = Number(process.env.HAVN_TEST_SEED ?? Date.now() % 1_000_000)
 
 describe('what was acknowledged survives kill -9', () => {
@@ -22,8 +22,8 @@ describe('what was acknowledged survives kill -9', () => {
       world,
       seed: SEED,
       clients: 8,
-      kills: KILLS,
-      writesPerKill: 150,
+      seconds: SECONDS,
+      writesPerKill: 100,
       async strike(random) {
         const [first, second] = random() < 0.5 ? world.servers : world.servers.toReversed()
         const victims = random() < 0.3 ? [first!, second!] : [first!]
@@ -48,8 +48,8 @@ describe('what was acknowledged survives kill -9', () => {
       world,
       seed: SEED,
       clients: 8,
-      kills: Math.ceil(KILLS / 4),
-      writesPerKill: 150,
+      seconds: SECONDS / 3,
+      writesPerKill: 100,
       async strike() {
         process.kill(server.process.pid, 'SIGKILL')
         await server.ended

@@ -16,7 +16,8 @@ export interface CrashRun {
   world: S3World
   seed: number
   clients: number
-  kills: number
+  /** Kills go on for so long; there are two at least. */
+  seconds: number
   /** Acknowledged writes between two kills, on average. */
   writesPerKill: number
   /** Kills something and returns when all of it serves again; `random` decides what. */
@@ -65,8 +66,10 @@ export async function crashRun(run: CrashRun): Promise<CrashReport> {
   // A finding of one client ends the run at once; the others' are not lost either.
   const finding = Promise.all(working).then(() => null)
   finding.catch(() => over.abort())
+  const end = performance.now() + run.seconds * 1_000
+  let kills = 0
   try {
-    for (let kill = 0; kill < run.kills; kill++) {
+    for (; kills < 2 || performance.now() < end; kills++) {
       const until = acknowledged + run.writesPerKill * (0.5 + random())
       while (acknowledged < until && !over.signal.aborted) await delay(1)
       await delay(random() * 10)
@@ -80,7 +83,7 @@ export async function crashRun(run: CrashRun): Promise<CrashReport> {
     over.abort()
   }
   await finding
-  say(`${acknowledged} writes acknowledged, ${ledger.counts.unknown} cut off by ${run.kills} kills`)
+  say(`${acknowledged} writes acknowledged, ${ledger.counts.unknown} cut off by ${kills} kills`)
   ledger.settle()
 
   const client = clientOf(world, 0)
@@ -93,8 +96,9 @@ export async function crashRun(run: CrashRun): Promise<CrashReport> {
     blobs: 0,
   }
   for (const { bucket } of PLACES) await abortUploads(client, bucket)
+  await Promise.all(world.servers.map((server) => server.kill()))
   report.blobs = (await auditStore(world.context)).blobs
-  say(`${report.comparedObjects} keys, ${report.comparedVersions} versions compared; ${report.blobs} blobs`)
+  say(`${report.comparedObjects} keys, ${report.comparedVersions} versions compared; ${report.blobs} blobs, no orphan`)
   for (const { client: one } of workloads) one.close()
   client.close()
   return report
