@@ -6,6 +6,7 @@ import { testDatabase } from '../../test/database.ts'
 import type { Versioning } from '../model/bucket.ts'
 import { type AccountId, newIdentity } from '../model/ids.ts'
 import * as bodies from './bodies.ts'
+import * as buckets from './buckets.ts'
 import { connect, type Db } from './db.ts'
 import * as usage from './object-usage.ts'
 import * as versions from './object-versions.ts'
@@ -292,4 +293,68 @@ test('byte seconds fall into the hours they belong to', async (t) => {
   const hours = await w.db.selectFrom('bucket_hour').select('byte_seconds').orderBy('hour').execute()
   const seconds = hours.map(({ byte_seconds }) => Math.round(Number(byte_seconds) / 3_600_0) / 100)
   assert.deepEqual(seconds, [1, 1, 2])
+})
+
+test('a bucket that is deleted while others write into it leaves nothing behind', async (t) => {
+  const w = await world(t)
+  const many = connect(w.url, { max: 20 })
+  t.after(() => many.destroy())
+  for (let round = 0; round < 10; round++) {
+    const name = `going-${round}`
+    const made = await buckets.insert(
+      many,
+      { name, accountId: w.accountId, tier: 'standard', location: 'here', versioning: 'off', settings: {} },
+      false,
+    )
+    assert.ok(typeof made === 'object')
+    const [removed, ...outcomes] = await Promise.all([
+      buckets.remove(many, made),
+      ...Array.from({ length: 8 }, async (_, i) => {
+        const published = await objects.publish(many, version(w, `k${i}`, { bucket: made }))
+        return published.outcome
+      }),
+    ])
+    const rows = await w.db
+      .selectFrom('object_version')
+      .select('key')
+      .where('bucket_number', '=', made.number)
+      .execute()
+    const published = outcomes.filter((outcome) => outcome === 'published').length
+    assert.ok(outcomes.every((outcome) => outcome === 'published' || outcome === 'stale'))
+    assert.equal(rows.length, published)
+    assert.equal(removed, published === 0 ? 'removed' : removed)
+    if (removed === 'removed') assert.equal(published, 0)
+  }
+})
+
+test('one refused key of many does not hold up the others, and a lock protects', async (t) => {
+  const w = await world(t, 'enabled')
+  const until = new Date(Date.now() + 3_600_000)
+  const properties = { ...version(w, 'x').properties, retention: { mode: 'GOVERNANCE' as const, until } }
+  const kept = await put(w, 'kept', { properties })
+  const free = await put(w, 'free')
+  const byDefault = await put(w, 'default', { defaultRetention: { mode: 'COMPLIANCE', days: 1 } })
+  const deletion = (
+    key: string,
+    { versionId: id, seq }: { versionId: string; seq: number },
+    bypassGovernance = false,
+  ) => ({
+    key,
+    version: { id, seq },
+    bypassGovernance,
+  })
+  const outcomes = await remove(
+    w,
+    deletion('kept', kept),
+    deletion('free', free),
+    deletion('default', byDefault, true),
+    deletion('kept', kept, true),
+  )
+  assert.deepEqual(
+    outcomes.map(({ outcome }) => outcome),
+    ['protected', 'deleted', 'protected', 'deleted'],
+  )
+  const late = { ...properties, retention: { mode: 'GOVERNANCE' as const, until: new Date(0) } }
+  assert.equal((await objects.publish(w.db, version(w, 'k', { properties: late }))).outcome, 'past_retention')
+  await assertCounted(w)
 })

@@ -161,9 +161,10 @@ export const isForeignKeyViolation = (error: unknown): boolean =>
  */
 export function hasNotHappened(error: unknown): boolean {
   if (error instanceof CloudError) return true
-  const code = (error as { code?: unknown }).code
+  // Only what the server reports has a severity; EPIPE would look like a code of SQL as well.
+  const { code, severity } = error as { code?: string; severity?: string }
   // Class 08 is about connections, 57 about a server that ends them, 40003 says that it does not know.
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && !/^(?:08|57|40003)/.test(code)
+  return severity !== undefined && code !== undefined && !/^(?:08|57|40003)/.test(code)
 }
 
 const json = (value: unknown): string | null => (value === null || value === undefined ? null : JSON.stringify(value))

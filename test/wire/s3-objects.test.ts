@@ -332,6 +332,21 @@ test('readers of what is overwritten and deleted get one version, whole', async 
   await Promise.all(reads)
 })
 
+test('an object whose bytes are lost is an error, never empty', async () => {
+  const Bucket = await makeBucket()
+  await put({ Bucket, Key: 'k', Body: randomBytes(300_000) })
+  const { blob_id: id } = await cloud.db
+    .selectFrom('body_segment')
+    .innerJoin('object_version', 'seq', 'body_id')
+    .select('blob_id')
+    .orderBy('seq', 'desc')
+    .executeTakeFirstOrThrow()
+  await cloud.context.objects.remove([id.replaceAll('-', '')])
+  await refused(get({ Bucket, Key: 'k' }), 'InternalError', 500)
+  assert.ok(cloud.s3Log.some((line) => line.includes('cannot read version')))
+  await s3.send(new DeleteObjectCommand({ Bucket, Key: 'k' }))
+})
+
 test('what was counted is what there is', async () => {
   assert.deepEqual(await usage.miscounted(cloud.db), [])
 })

@@ -37,7 +37,7 @@ async function answer(call: ObjectCall, withoutBody: boolean): Promise<S3Answer>
       content: { lengthBytes, sendTo },
     }
   } catch (error) {
-    reading.cancel()
+    await reading.cancel()
     throw error
   }
 }

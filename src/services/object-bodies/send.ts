@@ -11,23 +11,43 @@ export interface Sending {
   key: BodyKey | null
 }
 
-/**
- * Writes, and leaves ending or destroying the target to the caller. Nothing was written when the very first piece
- * cannot be read, so that there may still be an error answer; later the only honest thing is to cut the connection.
- * Rejects when the target closes or `signal` aborts.
- */
+export interface OpenBody {
+  /**
+   * Writes, and leaves ending or destroying the target to the caller. Rejects when the target closes or `signal`
+   * aborts, or when the rest cannot be read: then the only honest thing is to cut the connection.
+   */
+  sendTo(target: Writable, signal: AbortSignal): Promise<void>
+  /** Instead of `sendTo`, or after it. Never throws. */
+  close(): Promise<void>
+}
+
+/** Rejects when the very first piece cannot be read, while there may still be an error answer. */
+export async function openBody(objects: Pick<ObjectsDriver, 'read'>, { body, range, key }: Sending): Promise<OpenBody> {
+  const pieces = readBody(objects, body, range, key)
+  const first = await pieces.next()
+  const close = async () => void (await pieces.return().catch(() => {}))
+  return {
+    async sendTo(target, signal) {
+      const outlet = createOutlet(target, signal)
+      try {
+        for (let piece = first; !piece.done; piece = await pieces.next()) await outlet.write(piece.value)
+      } finally {
+        outlet.leave()
+        await close()
+      }
+    },
+    close,
+  }
+}
+
+/** Both at once, where no answer hangs on it. */
 export async function sendBody(
   objects: Pick<ObjectsDriver, 'read'>,
-  { body, range, key }: Sending,
+  sending: Sending,
   target: Writable,
   signal: AbortSignal,
 ): Promise<void> {
-  const outlet = createOutlet(target, signal)
-  try {
-    for await (const piece of readBody(objects, body, range, key)) await outlet.write(piece)
-  } finally {
-    outlet.leave()
-  }
+  await (await openBody(objects, sending)).sendTo(target, signal)
 }
 
 /** A stream that closed may never call back, so its end is watched as well. */

@@ -10,7 +10,7 @@ import { seqOfVersionId } from '../../store/version-ids.ts'
 import { authorize, isAllowed } from '../access.ts'
 import { bodyKeyOf } from '../encryption.ts'
 import type { BodyKey } from '../object-bodies/encryption.ts'
-import { type Sending, sendBody } from '../object-bodies/send.ts'
+import { type OpenBody, openBody, type Sending } from '../object-bodies/send.ts'
 import type { S3Ctx } from '../s3-ctx.ts'
 import { judgeRead, type ReadConditions, rangeStillHolds } from './conditions.ts'
 import { onBucket } from './known-bucket.ts'
@@ -110,14 +110,14 @@ export interface Reading {
   lengthBytes: number
   /** It also ends what keeps the bytes from being removed; whoever does not call it calls `cancel`. */
   sendTo(target: Writable, signal: AbortSignal): Promise<void>
-  cancel(): void
+  cancel(): Promise<void>
 }
 
 const OVERTAKEN_MAX = 8 // a reader whose object is replaced between two queries so many times in a row
 
 /**
- * Throws as findReadable, and PreconditionFailed, NotModified, InvalidRange, InvalidPartNumber, InvalidRequest. Nothing
- * is read of a body before sendTo.
+ * Throws as findReadable, and PreconditionFailed, NotModified, InvalidRange, InvalidPartNumber, InvalidRequest. When
+ * it returns, the first bytes of the body have been read: what is missing is an error, never a body cut short.
  */
 export async function read(ctx: S3Ctx, place: Place, request: ReadRequest): Promise<Reading> {
   // From before its row is read: what is released later stays until this is over.
@@ -144,17 +144,21 @@ async function tryReading(ctx: S3Ctx, place: Place, request: ReadRequest, done: 
   const { start, length } = choice.range ?? { start: 0, length: version.sizeBytes }
   const sending = request.withoutBody ? null : await sendingOf(ctx, version, { start, length }, key)
   if (sending === 'gone') return null
+  const body = sending && length > 0 ? await openOrWarn(ctx, version, sending) : null
   return {
     ...choice,
     version,
     bucket,
     lengthBytes: length,
-    cancel: done,
+    async cancel() {
+      await body?.close()
+      done()
+    },
     async sendTo(target, signal) {
       try {
-        if (sending && length > 0) await sendBody(ctx.objects, sending, target, signal)
+        await body?.sendTo(target, signal)
       } catch (error) {
-        if (!signal.aborted) ctx.warn(`cannot send version ${version.seq} in bucket ${version.bucketNumber}`, error)
+        if (!signal.aborted) ctx.warn(`cannot send the rest of ${nameOf(version)}`, error)
         throw error
       } finally {
         done()
@@ -162,6 +166,17 @@ async function tryReading(ctx: S3Ctx, place: Place, request: ReadRequest, done: 
     },
   }
 }
+
+async function openOrWarn(ctx: S3Ctx, version: ObjectVersion, sending: Sending): Promise<OpenBody> {
+  try {
+    return await openBody(ctx.objects, sending)
+  } catch (error) {
+    ctx.warn(`cannot read ${nameOf(version)}`, error)
+    throw error
+  }
+}
+
+const nameOf = ({ seq, bucketNumber }: ObjectVersion): string => `version ${seq} in bucket ${bucketNumber}`
 
 async function sendingOf(
   ctx: S3Ctx,
@@ -178,7 +193,7 @@ async function sendingOf(
     return { body: { segments }, range: { start: 0, length }, key }
   }
   if (!(await versions.isThere(ctx.db, version))) return 'gone'
-  throw new Error(`the body of version ${seq} in bucket ${version.bucketNumber} is not whole`)
+  throw new Error(`the body of ${nameOf(version)} is not whole`)
 }
 
 function refuseByConditions(version: ObjectVersion, conditions: ReadConditions, hasVersions: boolean): void {
@@ -217,5 +232,8 @@ async function chooseRange(
     return { range: null, partsCount: null }
   }
   const parts = await versions.parts(ctx.db, version)
-  return parts && { range: rangeOfPart(parts, partNumber), partsCount: version.partCount }
+  if (!parts) return null
+  const part = rangeOfPart(parts, partNumber)
+  // An empty part is all of an empty object, and there is no Content-Range for nothing.
+  return { range: part.length === 0 ? null : part, partsCount: version.partCount }
 }
