@@ -96,13 +96,13 @@ async function abortUploads(
   time: Date,
   signal: AbortSignal,
 ): Promise<void> {
-  let after = ''
+  let after = { key: '', id: '' }
   for (;;) {
     const page = await expiry.walkUploads(db, number, time, after, UPLOADS_PAGE)
     for (const { key, id, startedAt } of page) {
       signal.throwIfAborted()
       if (isUploadOverdue(rules, { key, startedAt }, time)) await multipart.abort(db, { bucketNumber: number, key, id })
-      after = id
+      after = { key, id }
     }
     if (page.length < UPLOADS_PAGE) return
   }

@@ -52,7 +52,6 @@ export async function walkVersions(
     : null
   const rows = within?.rows ?? []
   if (rows.length === limit) return rows
-  // Two ranges in one comparison, because the planner takes only one bound of a kind into the index.
   const from = place ? sql`key > ${place.key}` : sql`key >= ${prefix}`
   const { rows: more } = await sql<WalkedVersion>`
     SELECT ${columns} ${of} AND ${from} AND starts_with(key, ${prefix})
@@ -67,18 +66,19 @@ export interface WalkedUpload {
   startedAt: Date
 }
 
-/** Uploads under way that were begun before `startedBefore`, by their ids. */
+/** Uploads under way that were begun before `startedBefore`, by key and id, behind `after`. */
 export async function walkUploads(
   db: Db,
   bucketNumber: number,
   startedBefore: Date,
-  afterId: string,
+  after: Pick<WalkedUpload, 'key' | 'id'>,
   limit: number,
 ): Promise<WalkedUpload[]> {
   const { rows } = await sql<WalkedUpload>`
     SELECT key, id, started_at AS "startedAt" FROM multipart_upload
-    WHERE bucket_number = ${bucketNumber} AND completed_at IS NULL AND started_at < ${startedBefore} AND id > ${afterId}
-    ORDER BY id LIMIT ${limit}`.execute(db)
+    WHERE bucket_number = ${bucketNumber} AND completed_at IS NULL AND started_at < ${startedBefore}
+      AND (key, id COLLATE "C") > (${after.key}, ${after.id})
+    ORDER BY key, id COLLATE "C" LIMIT ${limit}`.execute(db)
   return rows
 }
 
