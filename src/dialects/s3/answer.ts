@@ -149,8 +149,10 @@ async function sendContent(
     await content.sendTo(response, gone.signal)
     if (!response.destroyed) response.end()
   } catch (error) {
+    // A write that fails says so before the stream is told that it is closed.
+    const isGone = gone.signal.aborted || response.destroyed || socket?.destroyed === true
     socket?.destroy()
-    if (!gone.signal.aborted) throw error
+    if (!isGone) throw error
   } finally {
     response.off('close', onClose)
     socket?.off('timeout', onStall)

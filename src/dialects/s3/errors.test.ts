@@ -15,6 +15,7 @@ test('anything thrown has an S3 code', () => {
     [coded('ECONNREFUSED', { syscall: 'connect' }), 'ServiceUnavailable', false],
     [coded('ENOENT', { syscall: 'connect' }), 'ServiceUnavailable', false],
     [coded('ENOENT', { syscall: 'open' }), 'InternalError', true],
+    [new Error('Connection terminated due to connection timeout'), 'ServiceUnavailable', false],
     [coded('23505'), 'InternalError', true],
     [new TypeError('x is not a function'), 'InternalError', true],
     ['text', 'InternalError', true],

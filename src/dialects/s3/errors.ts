@@ -43,7 +43,7 @@ function isDatabaseAway(error: unknown): boolean {
   const { code, syscall, message } = (error ?? {}) as { code?: string; syscall?: string; message?: string }
   if (code === 'ENOENT') return syscall === 'connect'
   if (code !== undefined && AWAY.test(code)) return true
-  return message === 'Connection terminated unexpectedly' || message === 'Connection terminated'
+  return message?.startsWith('Connection terminated') ?? false // pg has no code for it
 }
 
 export interface ErrorPlace {

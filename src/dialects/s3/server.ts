@@ -35,7 +35,7 @@ export interface S3ServerOptions {
   maxBodies: number
   /** A line of the access log, or one about trouble. */
   log(line: string): void
-  /** After each request whose bucket was found. */
+  /** After each request on a bucket that was let in. */
   count?(moved: Moved): void
   now?: () => Date
   idleMs?: number
@@ -170,7 +170,8 @@ export function createS3Server(options: S3ServerOptions): S3Server {
       agent: request.headers['user-agent'] ?? null,
     }
     options.log(accessLine(entry, now()))
-    if (trace.bucket) {
+    // Who is not let in is not on the owner's bill.
+    if (trace.bucket && exchange.response.statusCode !== 403) {
       const isWrite = method !== 'GET' && method !== 'HEAD'
       options.count?.({ bucket: trace.bucket, isWrite, bytesIn, bytesOut })
     }
