@@ -38,7 +38,7 @@ async function show(visit: WebsiteVisit): Promise<S3Answer> {
   const isFolder = visit.key === '' || visit.key.endsWith('/')
   const key = isFolder ? visit.key + website.indexDocument : visit.key
   try {
-    return page(await readPage(visit, key), null)
+    return await page(await readPage(visit, key), null)
   } catch (error) {
     if (!(error instanceof S3Error) || (error.status !== 403 && error.status !== 404)) throw error
     if (!isFolder && (await isShown(visit, `${key}/${website.indexDocument}`))) {
@@ -73,7 +73,7 @@ async function show(visit: WebsiteVisit): Promise<S3Answer> {
   async function isShown({ ctx }: WebsiteVisit, key: string): Promise<boolean> {
     try {
       const reading = await read(ctx, { bucket, key }, { conditions: {}, customerKey: undefined, withoutBody: true })
-      reading.cancel()
+      await reading.cancel()
       return true
     } catch (error) {
       if (error instanceof S3Error) return false
@@ -85,7 +85,7 @@ async function show(visit: WebsiteVisit): Promise<S3Answer> {
   async function errorDocument({ ctx, method }: WebsiteVisit, key: string, error: S3Error): Promise<S3Answer> {
     try {
       const options = { conditions: {}, customerKey: undefined, withoutBody: method === 'HEAD' }
-      return page(await read(ctx, { bucket, key }, options), error.status)
+      return await page(await read(ctx, { bucket, key }, options), error.status)
     } catch (second) {
       if (second instanceof S3Error) throw error
       throw second
@@ -93,11 +93,11 @@ async function show(visit: WebsiteVisit): Promise<S3Answer> {
   }
 }
 
-function page(reading: Reading, status: number | null): S3Answer {
+async function page(reading: Reading, status: number | null): Promise<S3Answer> {
   const { version, range, lengthBytes, sendTo } = reading
   const { 'x-amz-website-redirect-location': location, ...headers } = version.headers
   if (location !== undefined && status === null) {
-    reading.cancel()
+    await reading.cancel()
     return { status: 301, headers: { location } }
   }
   return {

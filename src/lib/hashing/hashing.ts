@@ -84,7 +84,7 @@ function hashInThread<N extends DigestName>(
   return {
     async update(bytes) {
       const answer = thread.ask({ do: 'update', stream, bytes })
-      here.update(bytes)
+      await here.update(bytes)
       await answer
     },
     async digest() {

@@ -67,7 +67,7 @@ function createParts(client: Client, key: string, id: BlobId, sizeBytes: number 
     }
     if (filled > 0) await sendPart()
     const parts = etags.map(
-      (etag, index) => `<Part><PartNumber>${index + 1}</PartNumber><ETag>${escape(etag)}</ETag></Part>`,
+      (etag, index) => `<Part><PartNumber>${index + 1}</PartNumber><ETag>${escapeText(etag)}</ETag></Part>`,
     )
     const body = Buffer.from(`<CompleteMultipartUpload>${parts.join('')}</CompleteMultipartUpload>`)
     await client.ask({ method: 'POST', key, query: [['uploadId', uploadId]], body })
@@ -119,7 +119,7 @@ async function remove(client: Client, key: string): Promise<void> {
   await client.ask({ method: 'DELETE', key }).catch(() => {})
 }
 
-const escape = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
+const escapeText = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
 
 async function translated<T>(work: () => Promise<T>): Promise<T> {
   try {

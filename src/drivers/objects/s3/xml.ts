@@ -4,7 +4,7 @@ const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>',
 /** The text of every element of the name, in order. */
 export function texts(xml: string, name: string): string[] {
   return [...xml.matchAll(new RegExp(`<(?:\\w+:)?${name}(?:\\s[^>]*)?>([^<]*)</`, 'g'))].map(([, text = '']) =>
-    unescape(text),
+    decodeText(text),
   )
 }
 export const firstText = (xml: string, name: string): string | undefined => texts(xml, name)[0]
@@ -15,7 +15,7 @@ export function elements(xml: string, name: string): string[] {
   return [...matches].map(([, inside = '']) => inside)
 }
 
-const unescape = (text: string): string =>
+const decodeText = (text: string): string =>
   text.replace(/&(?:#(\d+)|#x([0-9a-fA-F]+)|(\w+));/g, (whole, decimal, hex, name) => {
     if (name !== undefined) return ENTITIES[name] ?? whole
     return String.fromCodePoint(Number.parseInt(decimal ?? hex, decimal === undefined ? 16 : 10))
