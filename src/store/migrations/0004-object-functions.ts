@@ -11,6 +11,9 @@ export const name = '0004-object-functions'
 /** The spaces of advisory locks: (space, number) for buckets, as in bucket-lock.ts, and accounts; 64 bits of hash for keys. */
 const BUCKET_LOCKS = 0x626b
 const ACCOUNT_LOCKS = 0x6163
+/** The columns of version_facts, of object_version v. */
+const FACTS = `v.seq, v.version_id, v.is_latest, v.is_delete_marker, v.size_bytes, v.etag, v.retain_mode, v.retain_until,
+      v.legal_hold, v.size_bytes > 0 AND v.inline_body IS NULL`
 
 export const sql = `
 -- Hours begin at the full hour of UTC, whatever zone a session is in.
@@ -117,21 +120,27 @@ CREATE FUNCTION release_body(p_body bigint) RETURNS void LANGUAGE sql AS $$
   INSERT INTO released_blob (blob_id) SELECT DISTINCT blob_id FROM gone
 $$;
 
-CREATE FUNCTION is_protected(p_version object_version, p_now timestamptz, p_bypass boolean) RETURNS boolean
+-- What the rules ask of a version. Not the whole row: passing that on would fetch its body.
+CREATE TYPE version_facts AS (
+  seq bigint, version_id text, is_latest boolean, is_delete_marker boolean, size_bytes bigint, etag text,
+  retain_mode text, retain_until timestamptz, legal_hold boolean, has_segments boolean
+);
+
+CREATE FUNCTION is_protected(p_version version_facts, p_now timestamptz, p_bypass boolean) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
   SELECT p_version.legal_hold OR (coalesce(p_version.retain_until > p_now, false)
     AND NOT (p_bypass AND p_version.retain_mode = 'GOVERNANCE'))
 $$;
 
--- The null version of a key: the latest, or an older one, or none (its seq is then null).
-CREATE FUNCTION null_version(p_bucket bigint, p_key text) RETURNS object_version LANGUAGE plpgsql STABLE AS $$
+-- The null version of a key whose latest is known: that, or an older one, or none (its seq is then null).
+CREATE FUNCTION null_version(p_bucket bigint, p_key text, p_latest version_facts) RETURNS version_facts
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
-  found object_version;
+  found version_facts;
 BEGIN
-  SELECT * INTO found FROM object_version WHERE bucket_number = p_bucket AND key = p_key ORDER BY seq DESC LIMIT 1;
-  IF found.version_id = 'null' THEN RETURN found; END IF;
-  SELECT * INTO found FROM object_version
-    WHERE bucket_number = p_bucket AND key = p_key AND version_id = 'null' AND NOT is_latest;
+  IF p_latest.version_id = 'null' THEN RETURN p_latest; END IF;
+  SELECT ${FACTS} INTO found FROM object_version v
+    WHERE v.bucket_number = p_bucket AND v.key = p_key AND v.version_id = 'null' AND NOT v.is_latest;
   RETURN found;
 END $$;
 
@@ -159,9 +168,9 @@ CREATE FUNCTION publish_object(
 #variable_conflict use_column
 DECLARE
   b record;
-  latest record;
+  latest version_facts;
   is_current boolean;
-  replaced object_version;
+  replaced version_facts;
   v_shown bigint;
 BEGIN
   PERFORM pg_advisory_xact_lock_shared(${BUCKET_LOCKS}, (p_bucket & 2147483647)::int);
@@ -170,7 +179,7 @@ BEGIN
   IF NOT FOUND THEN outcome := 'stale'; RETURN; END IF;
 
   PERFORM pg_advisory_xact_lock(hashtextextended(p_key, p_bucket));
-  SELECT v.seq, v.version_id, v.is_delete_marker, v.etag INTO latest
+  SELECT ${FACTS} INTO latest
     FROM object_version v WHERE v.bucket_number = p_bucket AND v.key = p_key ORDER BY v.seq DESC LIMIT 1;
   is_current := FOUND AND NOT latest.is_delete_marker;
   IF p_if_match IS NOT NULL THEN
@@ -188,7 +197,7 @@ BEGIN
   modified_at := clock_timestamp() + b.time_offset;
   IF p_retain_until <= modified_at THEN outcome := 'past_retention'; RETURN; END IF;
   IF latest.seq IS NOT NULL AND b.versioning <> 'enabled' THEN
-    replaced := null_version(p_bucket, p_key);
+    replaced := null_version(p_bucket, p_key, latest);
     IF replaced.seq IS NOT NULL AND is_protected(replaced, modified_at, false) THEN
       outcome := 'protected'; RETURN;
     END IF;
@@ -202,7 +211,7 @@ BEGIN
 
   IF replaced.seq IS NOT NULL THEN
     DELETE FROM object_version v WHERE v.bucket_number = p_bucket AND v.key = p_key AND v.seq = replaced.seq;
-    IF replaced.size_bytes > 0 AND replaced.inline_body IS NULL THEN PERFORM release_body(replaced.seq); END IF;
+    IF replaced.has_segments THEN PERFORM release_body(replaced.seq); END IF;
   END IF;
   IF latest.seq IS DISTINCT FROM replaced.seq THEN
     UPDATE object_version v SET is_latest = false
@@ -255,8 +264,8 @@ DECLARE
   v_now timestamptz;
   v_key text;
   v_seq bigint;
-  latest object_version;
-  target object_version;
+  latest version_facts;
+  target version_facts;
   d_objects bigint := 0;
   d_versions bigint := 0;
   d_bytes bigint := 0;
@@ -274,14 +283,14 @@ BEGIN
     v_key := p_keys[i];
     version_id := p_version_ids[i];
     is_marker := false;
-    SELECT * INTO latest FROM object_version v
+    SELECT ${FACTS} INTO latest FROM object_version v
       WHERE v.bucket_number = p_bucket AND v.key = v_key ORDER BY v.seq DESC LIMIT 1;
     IF p_version_ids[i] IS NULL THEN
       target := latest;
     ELSIF p_version_ids[i] = 'null' THEN
-      target := null_version(p_bucket, v_key);
+      target := null_version(p_bucket, v_key, latest);
     ELSE
-      SELECT * INTO target FROM object_version v WHERE v.bucket_number = p_bucket AND v.key = v_key
+      SELECT ${FACTS} INTO target FROM object_version v WHERE v.bucket_number = p_bucket AND v.key = v_key
         AND v.seq = p_seqs[i] AND v.version_id = p_version_ids[i];
     END IF;
 
@@ -299,7 +308,7 @@ BEGIN
       IF v_versioning = 'enabled' THEN
         target := NULL;
       ELSIF latest.seq IS NOT NULL THEN
-        target := null_version(p_bucket, v_key);
+        target := null_version(p_bucket, v_key, latest);
       END IF;
     END IF;
     IF target.seq IS NOT NULL AND is_protected(target, v_now, p_bypasses[i]) THEN
@@ -308,7 +317,7 @@ BEGIN
 
     IF target.seq IS NOT NULL THEN
       DELETE FROM object_version v WHERE v.bucket_number = p_bucket AND v.key = v_key AND v.seq = target.seq;
-      IF target.size_bytes > 0 AND target.inline_body IS NULL THEN PERFORM release_body(target.seq); END IF;
+      IF target.has_segments THEN PERFORM release_body(target.seq); END IF;
       d_versions := d_versions - 1;
       d_bytes := d_bytes - target.size_bytes;
     END IF;
