@@ -25,6 +25,7 @@ import { append, createLog, turnOverForeign } from './log.ts'
 import { ensurePackages } from './packages.ts'
 import { refuseTakenPort } from './port.ts'
 import { createProcessTable, endStrays, type ProcessTable } from './process-table.ts'
+import { S3_ENVIRONMENT, S3_NODE_FLAGS } from './s3-process.ts'
 import { ensureSystemUser } from './system-user.ts'
 import { readCertificate } from './tls.ts'
 
@@ -52,12 +53,6 @@ interface Running {
 
 const QEMU_USER = 'havn-qemu' // the driver's default
 const LOG_CHECK_MS = 60_000
-/**
- * libuv's four file threads would have every reader wait behind four that sync. And glibc gives each thread a heap of
- * its own, which keeps what bodies once needed: measured, an upload of 100 MiB left 95 MiB behind with many heaps, half
- * of it with two.
- */
-const S3_ENVIRONMENT = { UV_THREADPOOL_SIZE: '16', MALLOC_ARENA_MAX: '2' }
 
 /** Runs until `signal` is aborted, then stops everything but the instances. Throws when the start fails. */
 export async function up(options: UpOptions, signal: AbortSignal): Promise<void> {
@@ -109,13 +104,14 @@ function prepare(config: Config, paths: Paths, options: UpOptions): Running {
     hooks,
     say: (line) => log.line('havn', line),
     keep(name) {
-      const args = ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'child.ts'), name]
+      const isS3 = name.startsWith('s3-')
+      const flags = ['--disable-warning=ExperimentalWarning', ...(isS3 ? S3_NODE_FLAGS : [])]
+      const args = [...flags, join(import.meta.dirname, 'child.ts'), name]
       const printed = (line: string) => {
         append(join(paths.logs, `${name}.log`), `${new Date().toISOString()} ${line}`)
         log.line(name, line)
       }
-      const own = name.startsWith('s3-') ? S3_ENVIRONMENT : {}
-      return keepRunning({ name, args, env: { ...env, ...own } }, { ...hooks(name), printed })
+      return keepRunning({ name, args, env: { ...env, ...(isS3 && S3_ENVIRONMENT) } }, { ...hooks(name), printed })
     },
   }
 }

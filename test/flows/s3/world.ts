@@ -14,6 +14,7 @@ import { bootstrap } from '../../../src/main/bootstrap.ts'
 import { readConfig } from '../../../src/main/config.ts'
 import { type AppContext, buildContext } from '../../../src/main/context.ts'
 import { ensureInstallationKeys } from '../../../src/main/keys.ts'
+import { S3_ENVIRONMENT, S3_NODE_FLAGS } from '../../../src/main/s3-process.ts'
 import { emptyDatabase } from '../../database.ts'
 import { eventually } from '../../eventually.ts'
 import { freePorts } from '../../havn.ts'
@@ -44,6 +45,7 @@ export interface S3WorldOptions {
 }
 
 type Ending = { after(end: () => Promise<void>): void }
+const FLAGS = ['--disable-warning=ExperimentalWarning', ...S3_NODE_FLAGS]
 const CHILD = join(import.meta.dirname, '../../../src/main/child.ts')
 
 /** All servers have been started. */
@@ -73,7 +75,7 @@ function s3Process(t: Ending, port: number, settings: NodeJS.ProcessEnv, wrapped
   let child: ChildProcess | undefined
   let output = ''
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('HAVN_') && !name.startsWith('PG'))
-  const own = { HAVN_S3_LISTEN: `127.0.0.1:${port}`, UV_THREADPOOL_SIZE: '16' } // as `up` sets it
+  const own = { ...S3_ENVIRONMENT, HAVN_S3_LISTEN: `127.0.0.1:${port}` }
   const env = { ...Object.fromEntries(inherited), ...settings, ...own }
   const isAlive = () => child !== undefined && child.exitCode === null && child.signalCode === null
   const server: S3Process = {
@@ -82,13 +84,7 @@ function s3Process(t: Ending, port: number, settings: NodeJS.ProcessEnv, wrapped
       return child?.pid ?? 0
     },
     async start() {
-      const [program, ...args] = [
-        ...wrapped,
-        process.execPath,
-        '--disable-warning=ExperimentalWarning',
-        CHILD,
-        `s3-${port}`,
-      ]
+      const [program, ...args] = [...wrapped, process.execPath, ...FLAGS, CHILD, `s3-${port}`]
       const started = spawn(program!, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
       child = started
       for (const stream of [started.stdout, started.stderr]) stream.on('data', (text) => (output += text))
