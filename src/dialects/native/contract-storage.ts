@@ -84,10 +84,11 @@ export const S3Credentials = z
   .meta({ id: 'S3Credentials' })
 
 const Limit = z.int().nonnegative().nullable().describe('null = no limit')
+const BucketLimit = z.int().min(0).max(1_000_000).nullable().describe('null = the usual 1000')
 export const StorageQuota = z
   .object({
     accountId: z.string(),
-    quota: z.object({ bytes: Limit, objects: Limit, buckets: Limit.describe('null = the usual 1000') }),
+    quota: z.object({ bytes: Limit, objects: Limit, buckets: BucketLimit }),
     used: z.object({
       buckets: z.int(),
       objects: z.int(),
@@ -98,7 +99,7 @@ export const StorageQuota = z
   })
   .meta({ id: 'StorageQuota' })
 export const ChangeQuota = z
-  .strictObject({ bytes: Limit.optional(), objects: Limit.optional(), buckets: Limit.optional() })
+  .strictObject({ bytes: Limit.optional(), objects: Limit.optional(), buckets: BucketLimit.optional() })
   .meta({ id: 'ChangeQuota', description: 'What is left out stays as it is.' })
 
 export const storageEndpoints = {
