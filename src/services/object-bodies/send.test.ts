@@ -5,6 +5,7 @@ import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Writable } from 'node:stream'
 import { after, before, test } from 'node:test'
 import { eventually } from '../../../test/eventually.ts'
 import { createFilesystemObjects } from '../../drivers/objects/filesystem.ts'
@@ -12,7 +13,7 @@ import { BlobDamaged, BlobMissing, type ObjectsDriver } from '../../drivers/obje
 import type { Segment } from '../../model/object.ts'
 import { type BodyKey, createSealer, sealedBytes } from './encryption.ts'
 import type { StoredBody } from './read.ts'
-import { type Sending, sendBody } from './send.ts'
+import { openBody, type Sending } from './send.ts'
 
 const KIB = 1024
 const folder = mkdtempSync(join(tmpdir(), 'havn-bodies-'))
@@ -34,6 +35,9 @@ async function put(bytes: Buffer, key: BodyKey | null = null): Promise<Segment> 
   const wrappedKey = sealer?.wrappedKey ?? null
   return { blobId: writer.id, start: 0, length: bytes.length, wrappedKey, blobBytes: bytes.length }
 }
+
+const sendBody = async (from: Pick<ObjectsDriver, 'read'>, sending: Sending, target: Writable, signal: AbortSignal) =>
+  (await openBody(from, sending)).sendTo(target, signal)
 
 interface Served {
   url: string

@@ -40,16 +40,6 @@ export async function openBody(objects: Pick<ObjectsDriver, 'read'>, { body, ran
   }
 }
 
-/** Both at once, where no answer hangs on it. */
-export async function sendBody(
-  objects: Pick<ObjectsDriver, 'read'>,
-  sending: Sending,
-  target: Writable,
-  signal: AbortSignal,
-): Promise<void> {
-  await (await openBody(objects, sending)).sendTo(target, signal)
-}
-
 /** A stream that closed may never call back, so its end is watched as well. */
 function createOutlet(target: Writable, signal: AbortSignal) {
   let failure: Error | null = null
