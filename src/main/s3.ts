@@ -109,7 +109,7 @@ async function readSettings({ config, db, settings }: AppContext): Promise<S3Set
 }
 
 const KEYS_MAX = 10_000
-/** Long enough to spare the query, short enough that a suspension is felt: it sends no notice. */
+/** Long enough to spare the query, short enough that what sends no notice, as another name of the account, is felt. */
 const REMEMBERED_MS = 10_000
 
 /**

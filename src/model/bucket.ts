@@ -26,6 +26,8 @@ export interface Bucket {
   settings: BucketSettings
   /** Counts every change of the row: whoever remembers a bucket compares it before acting on the memory. */
   revision: number
+  /** Its account is: nobody gets anything out of it, or into it. */
+  isSuspended: boolean
   createdAt: Date
 }
 

@@ -43,6 +43,7 @@ const bucketOf = (settings: BucketSettings = {}): Bucket => ({
   versioning: 'off',
   settings,
   revision: 1,
+  isSuspended: false,
   createdAt: new Date(0),
 })
 

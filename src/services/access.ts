@@ -1,7 +1,8 @@
 /**
- * May they? One place for every S3 operation: what the key itself cannot do is never allowed; an explicit Deny of the
- * bucket's policy wins; then the bucket's own account is allowed; then an Allow of the policy or a grant of an ACL; else
- * AccessDenied. The public access block takes away what a policy or an ACL gives to everybody.
+ * May they? One place for every S3 operation: the bucket of a suspended account is closed to all; what the key itself
+ * cannot do is never allowed; an explicit Deny of the bucket's policy wins; then the bucket's own account is allowed;
+ * then an Allow of the policy or a grant of an ACL; else AccessDenied. The public access block takes away what a policy
+ * or an ACL gives to everybody.
  *
  * It runs on every request, so it looks nothing up: all it needs comes with the bucket and the version.
  */
@@ -37,6 +38,7 @@ export function authorize(ctx: S3Ctx, wish: Wish): void {
 export function isAllowed(ctx: S3Ctx, wish: Wish): boolean {
   const { caller } = ctx
   const { action, bucket, key } = wish
+  if (bucket.isSuspended) return false
   if (caller && !keyReaches(caller, action, bucket.name)) return false
   const isOwn = caller !== null && caller.accountId === bucket.accountId
   // Else a policy that denies too much could never be taken back (S3 user guide, "Bucket policies").

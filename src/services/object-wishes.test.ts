@@ -62,6 +62,7 @@ const bucketOf = (settings: BucketSettings = {}): Bucket => ({
   versioning: 'enabled',
   settings,
   revision: 1,
+  isSuspended: false,
   createdAt: new Date(0),
 })
 const wishOf = (parts: Partial<ObjectWish> = {}): ObjectWish => ({

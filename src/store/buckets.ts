@@ -15,6 +15,7 @@ const COLUMNS = [
   'versioning',
   'settings',
   'revision',
+  'is_suspended as isSuspended',
   'created_at as createdAt',
 ] as const
 

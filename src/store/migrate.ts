@@ -13,6 +13,7 @@ import * as objectListing from './migrations/0005-object-listing.ts'
 import * as storageTiers from './migrations/0006-storage-tiers.ts'
 import * as multipart from './migrations/0007-multipart.ts'
 import * as clock from './migrations/0008-clock.ts'
+import * as suspension from './migrations/0009-suspension.ts'
 
 interface Migration {
   name: string
@@ -28,6 +29,7 @@ export const MIGRATIONS: readonly Migration[] = [
   storageTiers,
   multipart,
   clock,
+  suspension,
 ]
 
 const LOCK = 0x4861766e // "Havn"

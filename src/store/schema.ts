@@ -280,6 +280,7 @@ export interface Schema {
     versioning: Generated<Versioning>
     settings: JsonByDefault<BucketSettings>
     revision: Generated<number>
+    is_suspended: Generated<boolean>
     created_at: TimestampByDefault
   }
   object_version: {

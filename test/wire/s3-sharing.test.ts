@@ -22,7 +22,9 @@ import { canonicalIdOf } from '../../src/model/canonical-id.ts'
 import type { AccountId } from '../../src/model/ids.ts'
 import * as accessKeys from '../../src/services/access-keys.ts'
 import * as accounts from '../../src/store/accounts.ts'
+import { execute } from '../../src/store/db.ts'
 import { type Cloud, startCloud } from '../cloud.ts'
+import { eventually } from '../eventually.ts'
 
 interface Person {
   id: AccountId
@@ -225,4 +227,36 @@ test('a policy sees the fields of a form, not the headers around it', async () =
   }
   assert.equal(await post('STANDARD_IA', 'GLACIER'), 204)
   assert.equal(await post('GLACIER', 'STANDARD_IA'), 403)
+})
+
+test('of a suspended account nothing is served, to nobody, and its remembered key opens nothing elsewhere', async () => {
+  const Bucket = await bucket()
+  await put(ana, Bucket, 'k', { ACL: 'public-read' })
+  const Everybody = 'ben-gives'
+  await ben.s3.send(new CreateBucketCommand({ Bucket: Everybody }))
+  await put(ben, Everybody, 'k', { ACL: 'public-read' })
+  const suspend = (reason: string | null) =>
+    execute(cloud.db, `UPDATE account SET suspended_reason = ${reason ? `'${reason}'` : 'NULL'} WHERE id = '${ana.id}'`)
+  const isServed = () =>
+    get(ana, Everybody, 'k').then(
+      () => true,
+      (error: S3ServiceException) => {
+        assert.equal(error.name, 'AccessDenied')
+        return false
+      },
+    )
+  assert.equal(await anybody(Bucket, '/k'), 200)
+  assert.equal(await get(ana, Everybody, 'k'), 'k')
+  await suspend('unpaid')
+  try {
+    assert.equal(await anybody(Bucket, '/k'), 403)
+    await refused(get(ben, Bucket, 'k'))
+    await refused(put(ana, Bucket, 'other'))
+    // Sooner than a memory would have run out.
+    await eventually('her key is forgotten', async () => !(await isServed()), 5_000)
+  } finally {
+    await suspend(null)
+  }
+  assert.equal(await anybody(Bucket, '/k'), 200)
+  await eventually('her key is good again', isServed, 5_000)
 })

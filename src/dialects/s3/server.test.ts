@@ -27,6 +27,7 @@ const bucket: Bucket = {
     ],
   },
   revision: 1,
+  isSuspended: false,
   createdAt: new Date(0),
 }
 
