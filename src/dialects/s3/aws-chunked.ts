@@ -31,7 +31,7 @@ const TRAILER_LINES_MAX = 8
 const LF = 0x0a
 const CR = 0x0d
 
-type State = 'size' | 'data' | 'data-end' | 'trailer' | 'done'
+type State = 'size' | 'data' | 'data-end' | 'trailer' | 'end'
 
 export function createChunkedDecoder({ sizeBytes, signing, trailers }: ChunkedOptions): ChunkedDecoder {
   let state: State = 'size'
@@ -46,6 +46,7 @@ export function createChunkedDecoder({ sizeBytes, signing, trailers }: ChunkedOp
   const found = new Map<string, string>()
   let trailerSignature: string | null = null
   let trailerLines = 0
+  let blankLines = 0
 
   /** The rest of a line, without its end; null when its end has not come. Moves `at` on. */
   function takeLine(bytes: Buffer, at: number): { text: string | null; next: number; hasCr: boolean } {
@@ -104,7 +105,8 @@ export function createChunkedDecoder({ sizeBytes, signing, trailers }: ChunkedOp
 
   function takeTrailer(text: string): void {
     if (text === '') {
-      state = 'done'
+      blankLines++
+      state = 'end'
       return
     }
     const colon = text.indexOf(':')
@@ -121,6 +123,16 @@ export function createChunkedDecoder({ sizeBytes, signing, trailers }: ChunkedOp
       throw new S3Error('MalformedTrailerError')
     }
     found.set(name, value)
+  }
+
+  /** Go clients write an empty line more behind the trailers: before their signature, or at the very end. */
+  function takeAfterEnd(text: string): void {
+    const isSignature = signing !== null && trailerSignature === null && /^x-amz-trailer-signature:/i.test(text)
+    if (found.size === 0 || blankLines > 1 || (text !== '' && !isSignature)) {
+      throw broken('the chunked body goes on after its end')
+    }
+    if (isSignature) state = 'trailer'
+    takeTrailer(text)
   }
 
   function checkTrailers(): void {
@@ -151,13 +163,12 @@ export function createChunkedDecoder({ sizeBytes, signing, trailers }: ChunkedOp
           if (left > 0) continue
           endChunk(hash?.digest('hex') ?? '')
           state = 'data-end'
-        } else if (state === 'done') {
-          throw broken('the chunked body goes on after its end')
         } else {
           const { text, next, hasCr } = takeLine(bytes, at)
           at = next
           if (text === null) break
           if (state === 'trailer') takeTrailer(text)
+          else if (state === 'end') takeAfterEnd(text)
           else if (!hasCr) throw broken('a line of the chunked body does not end with CR and LF')
           else if (state === 'size') beginChunk(text)
           else if (text === '') state = 'size'
@@ -167,7 +178,7 @@ export function createChunkedDecoder({ sizeBytes, signing, trailers }: ChunkedOp
       return data
     },
     finish() {
-      if (state !== 'done') throw new S3Error('IncompleteBody')
+      if (state !== 'end' || lineBytes > 0) throw new S3Error('IncompleteBody')
       checkTrailers()
       return found
     },

@@ -69,6 +69,14 @@ test('every mode decodes, however the bytes are cut up', () => {
       'abc',
       { [CRC]: 'NSRBwg==' },
     ],
+    // As the Go client of MinIO writes them.
+    [`3\r\nabc\r\n0\r\n${CRC}:NSRBwg==\n\r\n\r\n`, { sizeBytes: 3, trailers: [CRC] }, 'abc', { [CRC]: 'NSRBwg==' }],
+    [
+      framed(['abc'], [`${CRC}:NSRBwg==`]).replace('==\r\nx-amz-trailer-', '==\n\r\nx-amz-trailer-'),
+      { sizeBytes: 3, isSigned: true, trailers: [CRC] },
+      'abc',
+      { [CRC]: 'NSRBwg==' },
+    ],
   ]
   for (const [text, setting, data, trailers] of table) {
     for (const step of [1, 2, 7, 100, 1 << 20]) {
@@ -101,6 +109,20 @@ test('hostile and broken framing is refused by its code', () => {
     ['bare line feed', '3\nabc\r\n0\r\n\r\n', { sizeBytes: 3 }, 'InvalidRequest'],
     ['more than the size', '2\r\nabc\r\n0\r\n\r\n', { sizeBytes: 3 }, 'InvalidRequest'],
     ['after the end', '3\r\nabc\r\n0\r\n\r\nGET / HTTP/1.1\r\n', { sizeBytes: 3 }, 'InvalidRequest'],
+    ['an empty line too many', `0\r\n${CRC}:x\r\n\r\n\r\n\r\n`, { sizeBytes: 0, trailers: [CRC] }, 'InvalidRequest'],
+    ['an empty line more without trailers', '0\r\n\r\n\r\n', { sizeBytes: 0, trailers: [] }, 'InvalidRequest'],
+    [
+      'a trailer behind the end',
+      `0\r\n${CRC}:x\r\n\r\n${CRC}:x\r\n`,
+      { sizeBytes: 0, trailers: [CRC] },
+      'InvalidRequest',
+    ],
+    [
+      'cut in the signature',
+      framed(['abc'], [`${CRC}:NSRBwg==`]).replace(/==\r\nx-amz-trailer-signature:.*/s, '==\n\r\nx-amz-trailer-sig'),
+      { sizeBytes: 3, isSigned: true, trailers: [CRC] },
+      'IncompleteBody',
+    ],
     ['too short', '2\r\nab\r\n0\r\n\r\n', { sizeBytes: 3 }, 'IncompleteBody'],
     ['cut in data', '3\r\nab', { sizeBytes: 3 }, 'IncompleteBody'],
     ['cut before the last chunk', '3\r\nabc\r\n', { sizeBytes: 3 }, 'IncompleteBody'],
