@@ -226,6 +226,12 @@ test('many are deleted at once, each for itself', async () => {
     ],
   )
   await refused(get({ Bucket, Key: 'k0', VersionId: puts[0]?.VersionId }), 'NoSuchVersion', 404)
+  // Refusals stay their key's own, also when there is but one key, or one more than are deleted at once.
+  for (const others of [0, 100]) {
+    const Objects = [...keys.slice(0, others).map((Key) => ({ Key })), { Key: 'k1', VersionId: 'no id' }]
+    const { Deleted = [], Errors } = await s3.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects } }))
+    assert.deepEqual([Deleted.length, Errors?.length, Errors?.[0]?.Code], [others, 1, 'InvalidArgument'])
+  }
   const tooMany = Array.from({ length: 1001 }, (_, i) => ({ Key: `${i}` }))
   await refused(s3.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects: tooMany } })), 'MalformedXML', 400)
 })

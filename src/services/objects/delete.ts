@@ -44,11 +44,17 @@ export async function removeMany(
   return results
 }
 
-function removeSome(ctx: S3Ctx, remembered: Bucket, removals: readonly Removal[]): Promise<(Removed | S3Error)[]> {
-  return onBucket(ctx, remembered, async (bucket) => {
+async function removeSome(
+  ctx: S3Ctx,
+  remembered: Bucket,
+  removals: readonly Removal[],
+): Promise<(Removed | S3Error)[]> {
+  let single: S3Error | undefined
+  const removing = onBucket(ctx, remembered, async (bucket) => {
     const judged = removals.map((removal) => judge(ctx, bucket, removal))
     // A single refusal may come from an old memory of the bucket; among many the bucket was read just now.
-    if (judged.length === 1 && judged[0] instanceof S3Error) throw judged[0]
+    single = judged.length === 1 && judged[0] instanceof S3Error ? judged[0] : undefined
+    if (single) throw single
     const deletions = judged.flatMap((one) => (one instanceof S3Error ? [] : [one]))
     const accountId = ctx.caller?.accountId ?? bucket.accountId
     const deleted = deletions.length === 0 ? [] : await objects.remove(ctx.db, { bucket, accountId, deletions })
@@ -56,6 +62,13 @@ function removeSome(ctx: S3Ctx, remembered: Bucket, removals: readonly Removal[]
     const answers = deleted.values()
     return judged.map((one) => (one instanceof S3Error ? one : outcomeOf(one, answers.next().value as objects.Deleted)))
   })
+  try {
+    return await removing
+  } catch (error) {
+    // Still only this one's: others may have been deleted before it.
+    if (single && error === single) return [single]
+    throw error
+  }
 }
 
 function judge(ctx: S3Ctx, bucket: Bucket, { key, versionId, ifMatch }: Removal): objects.Deletion | S3Error {
