@@ -35,11 +35,11 @@ export function readWords(headers: RequestHeaders, query: Query): Words {
       return headers.get(name) ?? fromQuery.get(name)
     },
     headersUnder(prefix) {
-      const found = headers.under(prefix)
-      for (const [name, value] of fromQuery) {
-        if (name.startsWith(prefix)) found[name.slice(prefix.length)] ??= value
+      const inQuery = [...fromQuery].filter(([name]) => name.startsWith(prefix))
+      return {
+        ...Object.fromEntries(inQuery.map(([name, value]) => [name.slice(prefix.length), value])),
+        ...headers.under(prefix),
       }
-      return found
     },
   }
 }

@@ -25,11 +25,12 @@ export function readHeaders(raw: readonly string[]): RequestHeaders {
     all: (name) => byName.get(name) ?? [],
     names: () => byName.keys(),
     under(prefix) {
-      const found: Record<string, string> = {}
-      for (const [name, values] of byName) {
-        if (name.startsWith(prefix)) found[name.slice(prefix.length)] = values.join(',')
-      }
-      return found
+      // Not by assignment: `__proto__` is a name like any other.
+      return Object.fromEntries(
+        [...byName]
+          .filter(([name]) => name.startsWith(prefix))
+          .map(([name, values]) => [name.slice(prefix.length), values.join(',')]),
+      )
     },
   }
 }
