@@ -37,7 +37,7 @@ const SMALL: Record<string, { options: string[]; prints: RegExp[] }> = {
       '1',
       '--large',
       '2',
-    ].concat(['--keys', '2000', '--parts', '3']),
+    ].concat(['--warm', '0.2', '--keys', '2000', '--parts', '3']),
     prints: [
       /^GET 4 KiB, Havn( +[\d.]+){4} +0$/m,
       /^PUT 2 MiB, CRC32 trailer, Havn( +[\d.]+){4} +0$/m,
