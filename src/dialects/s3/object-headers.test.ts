@@ -67,6 +67,16 @@ test('headers that are refused', () => {
     [{ 'x-amz-object-lock-mode': 'COMPLIANCE', 'x-amz-object-lock-retain-until-date': 'soon' }, 'InvalidArgument'],
     [{ 'x-amz-object-lock-legal-hold': 'on' }, 'InvalidArgument'],
     [{ 'x-amz-website-redirect-location': 'javascript:x' }, 'InvalidArgument'],
+    // From a URL or a form they may be any text, and would go out as headers.
+    [{ 'x-amz-website-redirect-location': '/x\r\nset-cookie: a' }, 'InvalidArgument'],
+    [{ 'x-amz-meta-a': 'x\r\nset-cookie: a' }, 'InvalidArgument'],
+    [{ 'x-amz-meta-a': '\x07' }, 'InvalidArgument'],
+    [{ 'x-amz-meta-a b': 'x' }, 'InvalidArgument'],
+    [{ 'x-amz-meta-a:b': 'x' }, 'InvalidArgument'],
+    [{ 'x-amz-meta-\xc3\xbc': 'x' }, 'InvalidArgument'],
+    [{ 'content-type': 'text/\nplain' }, 'InvalidArgument'],
+    [{ 'cache-control': '\x7f' }, 'InvalidArgument'],
+    [{ 'content-encoding': 'gz\r\nip' }, 'InvalidArgument'],
   ]
   for (const [headers, code] of cases) {
     assert.throws(

@@ -45,10 +45,10 @@ function keptHeaders(header: HeaderSource['header']): Record<string, string> {
   const kept: Record<string, string> = { 'content-type': 'binary/octet-stream' }
   for (const name of KEPT) {
     const value = header(name)
-    if (value) kept[name] = value
+    if (value) kept[name] = sendable(name, value)
   }
   const encoding = contentEncodingOf(header('content-encoding'))
-  if (encoding) kept['content-encoding'] = encoding
+  if (encoding) kept['content-encoding'] = sendable('content-encoding', encoding)
   const redirect = header('x-amz-website-redirect-location')
   if (redirect !== undefined) kept['x-amz-website-redirect-location'] = checkedRedirect(redirect)
   return kept
@@ -70,11 +70,20 @@ function checkedRedirect(location: string): string {
       { elements: { ArgumentName: 'x-amz-website-redirect-location', ArgumentValue: location } },
     )
   }
-  return location
+  return sendable('x-amz-website-redirect-location', location)
+}
+
+/** What came in a URL or a form is any text, and it is to go out in a header (RFC 9110, section 5). */
+function sendable(name: string, value: string): string {
+  if (/^[\w!#$%&'*+.^`|~-]+$/.test(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value)) return value
+  throw new S3Error('InvalidArgument', 'This is no name or no value of a header.', {
+    elements: { ArgumentName: name, ArgumentValue: value },
+  })
 }
 
 function readMetadata({ headersUnder }: HeaderSource): Readonly<Record<string, string>> {
   const metadata = headersUnder('x-amz-meta-')
+  for (const [name, value] of Object.entries(metadata)) sendable(`x-amz-meta-${name}`, value)
   const bytes = Object.entries(metadata).reduce((sum, [name, value]) => sum + name.length + value.length, 0)
   if (bytes > METADATA_MAX_BYTES) {
     throw new S3Error('MetadataTooLarge', undefined, {
