@@ -144,11 +144,19 @@ async function sendContent(
   socket?.once('timeout', onStall)
   // A body of a request that has none by its meaning; not worth the trouble of keeping the connection.
   if (!request.complete) headers.connection = 'close'
+  let isBegun = false
   try {
     if (!response.destroyed) response.writeHead(status, headers)
+    isBegun = true
     await content.sendTo(response, gone.signal)
     if (!response.destroyed) response.end()
   } catch (error) {
+    if (!isBegun) {
+      // There may still be an error answer; and only sending lets go of what was opened.
+      gone.abort(error)
+      await content.sendTo(response, gone.signal).catch(() => {})
+      throw error
+    }
     // A write that fails says so before the stream is told that it is closed.
     const isGone = gone.signal.aborted || response.destroyed || socket?.destroyed === true
     socket?.destroy()

@@ -68,10 +68,12 @@ async function startServer(t: { after(fn: () => Promise<void>): void }, more: Pa
         if (key === 'wait') await gate
         const bytes = Buffer.from('0123456789')
         return {
-          headers: { 'content-type': 'text/plain' },
+          headers: { 'content-type': key === 'unsendable' ? 'text/\r\nplain' : 'text/plain' },
           content: {
             lengthBytes: 10,
-            async sendTo(target) {
+            async sendTo(target, signal) {
+              if (signal.aborted) seen.failures.push('let go')
+              signal.throwIfAborted()
               target.write(key === 'broken' ? bytes.subarray(0, 4) : bytes)
               if (key === 'broken') throw new Error('the disk is gone')
             },
@@ -324,6 +326,16 @@ test('what breaks off is not taken for whole; a bug says nothing of itself', asy
   assert.deepEqual([answer?.status, answer?.code], [500, 'InternalError'])
   assert.doesNotMatch(answer?.body ?? '', /secret detail/)
   assert.ok(seen.lines.some((line) => line.includes('secret detail') && JSON.parse(line).level === 50))
+})
+
+test('what cannot be a header is an error, and what was opened for it is let go', async (t) => {
+  const { connect, request, seen } = await startServer(t)
+  const connection = connect()
+  connection.send(request('GET', '/bucket/unsendable'))
+  assert.equal((await connection.answer())?.code, 'InternalError')
+  assert.deepEqual(seen.failures, ['let go'])
+  connection.send(request('GET', '/bucket/k'))
+  assert.equal((await connection.answer())?.body, '0123456789', 'and the connection goes on')
 })
 
 test('headers beyond the limit are refused in good shape', async (t) => {
