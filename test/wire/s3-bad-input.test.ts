@@ -270,6 +270,12 @@ test('who is not let in learns it before the body is read', async (t) => {
     [{ headers: { 'x-amz-storage-class': 'NONSENSE' } }, 'InvalidStorageClass', 400],
     [{ headers: { 'x-amz-meta-a': 'm'.repeat(3_000) } }, 'MetadataTooLarge', 400],
     [{ query: [['metadataTable', '']] }, 'NotImplemented', 501],
+    // What would mean something else if nobody looked at it.
+    [{ headers: { 'if-unmodified-since': 'Mon, 01 Jan 2001 00:00:00 GMT' } }, 'NotImplemented', 501],
+    [{ headers: { 'content-range': 'bytes 0-99999/200000' } }, 'NotImplemented', 501],
+    [{ headers: { 'x-amz-grant-everything': 'id="x"' } }, 'NotImplemented', 501],
+    [{ headers: { 'x-amz-object-lock-until': 'tomorrow' } }, 'NotImplemented', 501],
+    [{ query: [['x-amz-server-side-encryption-anew', '1']] }, 'NotImplemented', 501],
   ]
   for (const [sent, code, status] of table) {
     const body = sent.headers?.['content-length'] ? '' : 'x'.repeat(100_000)

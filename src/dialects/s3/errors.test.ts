@@ -12,6 +12,7 @@ test('anything thrown has an S3 code', () => {
     [new CloudError('unavailable', 'the disk /secret is full'), 'ServiceUnavailable', false],
     [new CloudError('quota_exceeded', 'full'), 'QuotaExceeded', false],
     [coded('57P01'), 'ServiceUnavailable', false],
+    [coded('53100'), 'ServiceUnavailable', false],
     [coded('ECONNREFUSED', { syscall: 'connect' }), 'ServiceUnavailable', false],
     [coded('ENOENT', { syscall: 'connect' }), 'ServiceUnavailable', false],
     [coded('ENOENT', { syscall: 'open' }), 'InternalError', true],

@@ -35,10 +35,11 @@ export function asS3Error(error: unknown): { error: S3Error; isBug: boolean } {
   return { error: new S3Error(code, message, { ...error.details, cause: error }), isBug: false }
 }
 
-// PostgreSQL's classes 08 (connection) and 57 (operator intervention), 53300 (too many connections), and the socket's.
-const AWAY = /^(?:08...|57P0[1-5]|53300|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/
+// PostgreSQL's classes 08 (connection), 53 (its disk or memory is full, too many connections), 57 (operator
+// intervention) and 58 (its disk fails), and the socket's.
+const AWAY = /^(?:08...|53...|57P0[1-5]|58030|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/
 
-/** The database is restarting or cannot be reached: try again, it is nobody's mistake. */
+/** The database is restarting, cannot be reached or has no room: try again, it is nobody's mistake. */
 function isDatabaseAway(error: unknown): boolean {
   const { code, syscall, message } = (error ?? {}) as { code?: string; syscall?: string; message?: string }
   if (code === 'ENOENT') return syscall === 'connect'

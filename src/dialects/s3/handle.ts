@@ -15,6 +15,7 @@ import type { Dispatcher } from './dispatch.ts'
 import type { RequestHeaders } from './headers.ts'
 import type { Method, Operation, S3Answer, ServiceCall, ShowWebsite } from './operation.ts'
 import { openBody, readPayload } from './payload.ts'
+import { refuseUnknownHeaders } from './refused-headers.ts'
 import type { Verified, Verifier } from './sigv4.ts'
 import type { Target } from './target.ts'
 
@@ -60,6 +61,7 @@ export async function handle(inside: HandleParts, incoming: Incoming, trace: Tra
     hasHeader: (name) => words.header(name) !== undefined,
   })
   trace.operation = operation
+  refuseUnknownHeaders(method, words)
   const ctx = contextOf(parts, incoming, words, trace.caller)
   const call = callOf(ctx, operation, incoming, words, {
     verified,
