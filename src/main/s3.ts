@@ -1,25 +1,21 @@
 /**
- * An S3 process: the protocol's server on its own origin. It keeps no state but memories that a notice of the database
- * clears, so any number of them share the port.
+ * An S3 process: the protocol's server on its own origin. It keeps no state but memories that are compared with the
+ * database before anybody acts on them, so any number of them share the port.
  */
 import { randomUUID } from 'node:crypto'
 import { setInterval } from 'node:timers'
 import { operations } from '../dialects/s3/operations.ts'
 import { createS3Server, type S3Server } from '../dialects/s3/server.ts'
-import type { KnownKey } from '../dialects/s3/sigv4.ts'
 import { showWebsite } from '../dialects/s3/website.ts'
 import { createHashing } from '../lib/hashing/hashing.ts'
 import { DEFAULT_TIER } from '../model/bucket.ts'
 import { describeError } from '../model/errors.ts'
-import { findSigner, touch } from '../services/access-keys.ts'
 import { createBucketMemory } from '../services/bucket-memory.ts'
 import { countTraffic } from '../services/bucket-traffic.ts'
 import { createReaders } from '../services/objects/readers.ts'
 import type { S3Settings } from '../services/s3-ctx.ts'
+import { createSigners } from '../services/signers.ts'
 import { storagePlaces } from '../services/storage-places.ts'
-import { KEY_CHANNEL } from '../store/api-keys.ts'
-import type { Db } from '../store/db.ts'
-import { listen } from '../store/listen.ts'
 import { type AppContext, authority } from './context.ts'
 import { readCertificate } from './tls.ts'
 
@@ -40,7 +36,6 @@ export interface S3Options {
   sharesPort?: boolean
 }
 
-const TOUCH_MS = 30_000
 const TLS_CHECK_MS = 60_000
 
 export async function startS3(context: AppContext, options: S3Options = {}): Promise<S3> {
@@ -52,8 +47,7 @@ export async function startS3(context: AppContext, options: S3Options = {}): Pro
     log(JSON.stringify({ level: 40, time: new Date().toISOString(), msg: message, chain }))
   }
   await objects.open()
-  const keys = rememberKeys(db, context.settings.masterKey, warn)
-  const listener = listen(context.databaseUrl, [KEY_CHANNEL], (_, keyId) => keys.forget(keyId), keys.onConnection)
+  const signers = createSigners(db, context.settings.masterKey, warn)
   const hashing = createHashing()
   const readers = await createReaders(db, randomUUID(), warn)
   const traffic = countTraffic(db, warn)
@@ -69,7 +63,7 @@ export async function startS3(context: AppContext, options: S3Options = {}): Pro
     },
     operations,
     showWebsite,
-    findKey: keys.find,
+    findKey: signers.find,
     domains: { s3: storage.domains, website: storage.websiteDomain },
     maxBodies: storage.maxBodies,
     log,
@@ -85,8 +79,7 @@ export async function startS3(context: AppContext, options: S3Options = {}): Pro
     async stop() {
       tls?.stop()
       await server.stop()
-      await listener.close()
-      await keys.stop()
+      await signers.stop()
       await traffic.stop()
       await hashing.close()
       await readers.stop()
@@ -105,63 +98,6 @@ async function readSettings({ config, db, settings }: AppContext): Promise<S3Set
     masterKey: settings.masterKey,
     url: settings.s3Url.replace(/^https?:\/\//, ''),
     allowCustomerKeysOverHttp: storage.allowCustomerKeysOverHttp,
-  }
-}
-
-const KEYS_MAX = 10_000
-/** Long enough to spare the query, short enough that what sends no notice, as another name of the account, is felt. */
-const REMEMBERED_MS = 10_000
-
-/**
- * The access keys that signatures are checked with. A notice takes a revoked one out at once; while the notices'
- * connection is down nothing is remembered at all. Of a key that does not exist nothing is remembered either.
- */
-function rememberKeys(db: Db, masterKey: Buffer, warn: (message: string, error?: unknown) => void) {
-  const known = new Map<string, { key: KnownKey; at: number }>()
-  const used = new Set<string>()
-  let isConnected = false
-  let generation = 0
-
-  async function find(accessKeyId: string): Promise<KnownKey | null> {
-    const kept = known.get(accessKeyId)
-    if (kept && isConnected && performance.now() - kept.at < REMEMBERED_MS) {
-      used.add(accessKeyId)
-      return kept.key
-    }
-    const before = generation
-    const key = await findSigner(db, masterKey, accessKeyId)
-    if (!key) return null
-    // A notice that came meanwhile may have been about this key.
-    if (generation === before) {
-      if (known.size >= KEYS_MAX) known.clear()
-      known.set(accessKeyId, { key, at: performance.now() })
-    }
-    used.add(accessKeyId)
-    return key
-  }
-
-  async function noteUse(): Promise<void> {
-    const ids = [...used]
-    used.clear()
-    await touch(db, ids).catch((error) => warn('cannot note the use of access keys', error))
-  }
-  const timer = setInterval(() => void noteUse(), TOUCH_MS).unref()
-
-  return {
-    find,
-    forget(accessKeyId: string): void {
-      generation++
-      known.delete(accessKeyId)
-    },
-    onConnection(isUp: boolean): void {
-      generation++
-      isConnected = isUp
-      known.clear()
-    },
-    async stop(): Promise<void> {
-      clearInterval(timer)
-      await noteUse()
-    },
   }
 }
 

@@ -1,7 +1,6 @@
-/** Access keys of the S3 protocol: making, showing, revoking, and what the S3 server checks a signature with. */
+/** Access keys of the S3 protocol: making, showing, revoking. What signatures are checked with: signers.ts. */
 import { randomBytes } from 'node:crypto'
 import { randomSecret, seal, unseal } from '../lib/secrets.ts'
-import { canonicalIdOf } from '../model/canonical-id.ts'
 import { CloudError, invalidField } from '../model/errors.ts'
 import type { AccountId } from '../model/ids.ts'
 import * as accessKeys from '../store/access-keys.ts'
@@ -9,7 +8,6 @@ import * as accounts from '../store/accounts.ts'
 import * as buckets from '../store/buckets.ts'
 import { atomically, type Db } from '../store/db.ts'
 import { allow, type Ctx } from './ctx.ts'
-import type { S3Caller } from './s3-ctx.ts'
 
 export type { AccessKey } from '../store/access-keys.ts'
 
@@ -120,27 +118,3 @@ export async function revoke(
   const where = { accountId: ctx.caller.accountId, ...(ofBucket !== undefined && { ofBucket }) }
   return accessKeys.revoke(ctx.db, where, accessKeyId)
 }
-
-/** What the S3 server checks a signature with, and who then asks. */
-export interface Signer {
-  secretAccessKey: string
-  caller: S3Caller
-  isSuspended: boolean
-}
-
-const ACCESS_KEY_ID = /^[A-Z0-9]{16,128}$/
-
-/** Null: there is no such key, or no longer. Whoever remembers the answer forgets it when `KEY_CHANNEL` speaks. */
-export async function findSigner(db: Db, masterKey: Buffer, accessKeyId: string): Promise<Signer | null> {
-  if (!ACCESS_KEY_ID.test(accessKeyId)) return null
-  const row = await accessKeys.findForSigning(db, accessKeyId)
-  if (!row) return null
-  const { secretSealed, suspendedReason, ...caller } = row
-  return {
-    secretAccessKey: unseal(masterKey, secretSealed),
-    caller: { ...caller, canonicalId: canonicalIdOf(caller.accountId) },
-    isSuspended: suspendedReason !== null,
-  }
-}
-
-export const touch = accessKeys.touch

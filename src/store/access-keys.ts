@@ -2,7 +2,6 @@
 import { sql } from 'kysely'
 import { notFound } from '../model/errors.ts'
 import type { AccountId } from '../model/ids.ts'
-import { KEY_CHANNEL } from './api-keys.ts'
 import type { Db } from './db.ts'
 
 export interface AccessKey {
@@ -52,24 +51,27 @@ export function insert(tx: Db, key: NewAccessKey): Promise<AccessKey> {
     .executeTakeFirstOrThrow()
 }
 
-/** What a signature is checked with; a revoked key is not there. */
-export function findForSigning(db: Db, accessKeyId: string) {
-  return db
-    .selectFrom('access_key')
-    .innerJoin('account', 'account.id', 'access_key.account_id')
-    .select([
-      'access_key.access_key_id as accessKeyId',
-      'access_key.account_id as accountId',
-      'account.number as accountNumber',
-      'account.name as displayName',
-      'account.suspended_reason as suspendedReason',
-      'access_key.secret_sealed as secretSealed',
-      'access_key.is_read_only as isReadOnly',
-      'access_key.buckets',
-    ])
-    .where('access_key_id', '=', accessKeyId)
-    .where('revoked_at', 'is', null)
-    .executeTakeFirst()
+/** What a signature is checked with. */
+export interface SigningKey {
+  accessKeyId: string
+  accountId: AccountId
+  accountNumber: number
+  displayName: string
+  suspendedReason: string | null
+  secretSealed: Buffer
+  isReadOnly: boolean
+  buckets: string[] | null
+}
+
+/** In no order; a revoked key is not there. */
+export async function findForSigning(db: Db, accessKeyIds: readonly string[]): Promise<SigningKey[]> {
+  const { rows } = await sql<SigningKey>`
+    SELECT k.access_key_id AS "accessKeyId", k.account_id AS "accountId", a.number AS "accountNumber",
+      a.name AS "displayName", a.suspended_reason AS "suspendedReason", k.secret_sealed AS "secretSealed",
+      k.is_read_only AS "isReadOnly", k.buckets
+    FROM access_key k JOIN account a ON a.id = k.account_id
+    WHERE k.access_key_id = ANY (${accessKeyIds}::text[]) AND k.revoked_at IS NULL`.execute(db)
+  return rows
 }
 
 export interface ListQuery {
@@ -114,7 +116,7 @@ export async function get(db: Db, accountId: AccountId, accessKeyId: string) {
   return row
 }
 
-/** Whoever remembers keys is told. Revoking twice is not found the second time. */
+/** Revoking twice is not found the second time. */
 export async function revoke(tx: Db, { accountId, ofBucket }: ListQuery, accessKeyId: string): Promise<AccessKey> {
   let query = tx
     .updateTable('access_key')
@@ -125,7 +127,6 @@ export async function revoke(tx: Db, { accountId, ofBucket }: ListQuery, accessK
   if (ofBucket !== undefined) query = query.where(opensOnly(ofBucket))
   const row = await query.returning(COLUMNS).executeTakeFirst()
   if (!row) throw notFound('access key', accessKeyId)
-  await sql`SELECT pg_notify(${KEY_CHANNEL}, ${accessKeyId})`.execute(tx)
   return row
 }
 

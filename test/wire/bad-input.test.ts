@@ -92,7 +92,7 @@ describe('bad input', () => {
         assert.match(answer.body.detail, /^(VPS not found|Not Found)$/)
       }
     }
-    for (const path of ['/v1', '/v1/nothing', `/v1/vps/${uuid}/nothing`, '/storage/s3']) {
+    for (const path of ['/v1', '/v1/nothing', `/v1/vps/${uuid}/nothing`, '/v1/storage/nothing']) {
       assert.deepEqual((await wire().call('GET', path)).body, { detail: 'Not Found' }, path)
     }
     const refused = await wire().call('PUT', '/v1/vps')

@@ -257,6 +257,13 @@ const LINES: Record<string, Line> = {
     request: 'POST /mine?delete',
     body: xml('Delete', '<Object><Key>k</Key></Object>'),
     owner: '200',
+    // Each key is judged for itself.
+    others: {
+      anonymous: '200 AccessDenied',
+      'other account': '200 AccessDenied',
+      'read-only key': '200 AccessDenied',
+      'key of another bucket': '200 AccessDenied',
+    },
   },
   DeleteObject: { request: 'DELETE /mine/k', owner: '204' },
   DeleteBucket: { request: 'DELETE /mine', owner: '409 BucketNotEmpty' },
