@@ -5,6 +5,7 @@ import { eventually } from '../../../test/eventually.ts'
 import { rawConnection } from '../../../test/wire/raw.ts'
 import { signHeaders } from '../../lib/sigv4-sign.ts'
 import type { Bucket } from '../../model/bucket.ts'
+import { CloudError } from '../../model/errors.ts'
 import { type AccountId, newId } from '../../model/ids.ts'
 import { S3Error } from '../../model/s3-error.ts'
 import type { S3Parts } from './handle.ts'
@@ -47,6 +48,9 @@ async function startServer(t: { after(fn: () => Promise<void>): void }, more: Pa
       async run(call) {
         if (call.key === 'refused') throw new S3Error('PreconditionFailed')
         if (call.key === 'bug') throw new TypeError('secret detail')
+        if (call.key === 'outage') {
+          throw new CloudError('unavailable', 'the cluster failed', { cause: new Error('answered 500 (request 17)') })
+        }
         try {
           const chunks: Buffer[] = []
           for await (const chunk of call.body.bytes) chunks.push(Buffer.from(chunk))
@@ -326,6 +330,16 @@ test('what breaks off is not taken for whole; a bug says nothing of itself', asy
   assert.deepEqual([answer?.status, answer?.code], [500, 'InternalError'])
   assert.doesNotMatch(answer?.body ?? '', /secret detail/)
   assert.ok(seen.lines.some((line) => line.includes('secret detail') && JSON.parse(line).level === 50))
+})
+
+test('why the store is away stands in the log and not in the answer', async (t) => {
+  const { connect, request, seen } = await startServer(t)
+  const connection = connect()
+  connection.send(request('PUT', '/bucket/outage', 'x'))
+  const answer = await connection.answer()
+  assert.deepEqual([answer?.status, answer?.code], [503, 'ServiceUnavailable'])
+  assert.doesNotMatch(answer?.body ?? '', /cluster/)
+  assert.ok(seen.lines.some((line) => line.includes('request 17') && JSON.parse(line).level === 40))
 })
 
 test('what cannot be a header is an error, and what was opened for it is let go', async (t) => {

@@ -123,6 +123,8 @@ export function createS3Server(options: S3ServerOptions): S3Server {
       errorCode = error.s3Code
       if (isStopping) exchange.headers.connection = 'close'
       if (isBug) report('error', `bug in request ${exchange.requestId}`, error)
+      // The client learns nothing of it, so the operator must: a full disk, a cluster or a database that is away.
+      else if (error.s3Code === 'ServiceUnavailable') report('warn', `request ${exchange.requestId} refused`, error)
       if (response.headersSent) response.socket?.destroy()
       else await sendError(exchange, error, resourceOf(target, request))
     } finally {
