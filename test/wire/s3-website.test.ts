@@ -10,6 +10,7 @@ import {
   S3Client,
   type WebsiteConfiguration,
 } from '@aws-sdk/client-s3'
+import { execute } from '../../src/store/db.ts'
 import { type Cloud, startCloud } from '../cloud.ts'
 
 let cloud: Cloud
@@ -153,4 +154,19 @@ test('redirects: of an object, by rules, of everything', async () => {
 
   await site('all', { RedirectAllRequestsTo: { HostName: 'www.example' } }, {})
   assert.deepEqual(await redirected('all', '/a/b'), [301, 'http://www.example/a/b'])
+})
+
+test('of a suspended account neither pages nor redirects are shown', async () => {
+  const suspend = (reason: string) => execute(cloud.db, `UPDATE account SET suspended_reason = ${reason}`)
+  await site('later', { RedirectAllRequestsTo: { HostName: 'www.example' } }, {})
+  await site('shop', INDEX, { 'index.html': 'open' })
+  assert.equal((await visit('shop', '/')).text, 'open')
+  await suspend("'unpaid'")
+  try {
+    for (const name of ['later', 'shop']) assert.equal((await visit(name, '/')).status, 403)
+  } finally {
+    await suspend('NULL')
+  }
+  assert.equal((await visit('shop', '/')).text, 'open')
+  assert.equal((await visit('later', '/')).status, 301)
 })

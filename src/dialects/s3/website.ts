@@ -30,6 +30,8 @@ export const showWebsite: ShowWebsite = async (visit) => {
 
 async function show(visit: WebsiteVisit): Promise<S3Answer> {
   const bucket = await visit.ctx.buckets.fresh(visit.bucketName)
+  // Redirections ask nobody for permission.
+  if (bucket.isSuspended) throw new S3Error('AccessDenied')
   const { website } = bucket.settings
   if (!website) throw new S3Error('NoSuchWebsiteConfiguration')
   const early = redirectOfKey(website, visit.key)
