@@ -77,6 +77,7 @@ test('a client that expects another owner is refused; a region we accept is acce
   const text = await wrong.text()
   assert.equal(wrong.status, 400)
   assert.match(text, /<Code>AuthorizationHeaderMalformed<.*<Region>eu-north-1</)
+  assert.equal(wrong.headers.get('x-amz-bucket-region'), 'eu-north-1', 'an answer to HEAD has no document to say it')
 })
 
 test('a revoked key is refused at once, also by a process that remembers it', async (t) => {

@@ -3,7 +3,7 @@
  * checked for all that can be checked without the key. Source: Amazon S3 API reference, "Authenticating Requests".
  */
 import { ALGORITHM, amzTime, type Scope, UNSIGNED_PAYLOAD } from '../../lib/sigv4.ts'
-import { S3Error, type S3ErrorCode } from '../../model/s3-error.ts'
+import { S3Error, type S3ErrorCode, type S3ErrorDetails } from '../../model/s3-error.ts'
 import type { RequestHeaders } from './headers.ts'
 import type { Query } from './target.ts'
 
@@ -56,8 +56,10 @@ const oldSignature = () =>
     'The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.',
   )
 
-const headerMalformed = (why: string, elements: Record<string, string> = {}) =>
-  new S3Error('AuthorizationHeaderMalformed', `The authorization header is malformed; ${why}`, { elements })
+type Details = Pick<S3ErrorDetails, 'elements' | 'headers'>
+
+const headerMalformed = (why: string, details: Details = {}) =>
+  new S3Error('AuthorizationHeaderMalformed', `The authorization header is malformed; ${why}`, details)
 
 function fromHeader(headers: RequestHeaders, text: string, regions: readonly string[], now: Date): Claim {
   const space = text.indexOf(' ')
@@ -77,7 +79,7 @@ function fromHeader(headers: RequestHeaders, text: string, regions: readonly str
     return value
   }) as [string, string, string]
   const time = timeOf(headers)
-  const { accessKeyId, scope } = readCredential(credential, regions, (why, elements) => headerMalformed(why, elements))
+  const { accessKeyId, scope } = readCredential(credential, regions, headerMalformed)
   refuseSkew(time, now)
   if (scope.date !== time.slice(0, 8)) {
     throw headerMalformed(`the date of the credential, "${scope.date}", is not that of the request.`)
@@ -97,8 +99,8 @@ function fromHeader(headers: RequestHeaders, text: string, regions: readonly str
   }
 }
 
-const queryMalformed = (why: string, elements: Record<string, string> = {}) =>
-  new S3Error('AuthorizationQueryParametersError', why, { elements })
+const queryMalformed = (why: string, details: Details = {}) =>
+  new S3Error('AuthorizationQueryParametersError', why, details)
 
 function fromQuery(headers: RequestHeaders, query: Query, regions: readonly string[], now: Date): Claim {
   const need = (name: string): string => {
@@ -120,8 +122,8 @@ function fromQuery(headers: RequestHeaders, query: Query, regions: readonly stri
   ]
   const signedAt = parseTime(time)
   if (signedAt === null) throw queryMalformed("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")
-  const { accessKeyId, scope } = readCredential(credential, regions, (why, elements) =>
-    queryMalformed(`Error parsing the X-Amz-Credential parameter; ${why}`, elements),
+  const { accessKeyId, scope } = readCredential(credential, regions, (why, details) =>
+    queryMalformed(`Error parsing the X-Amz-Credential parameter; ${why}`, details),
   )
   if (scope.date !== time.slice(0, 8)) {
     throw queryMalformed(`Invalid credential date "${scope.date}". This date is not the same as X-Amz-Date.`)
@@ -156,7 +158,7 @@ function fromQuery(headers: RequestHeaders, query: Query, regions: readonly stri
 export function readCredential(
   text: string,
   regions: readonly string[],
-  malformed: (why: string, elements?: Record<string, string>) => S3Error,
+  malformed: (why: string, details?: Details) => S3Error,
 ): { accessKeyId: string; scope: Scope } {
   const parts = text.split('/')
   const [date, region, service, terminator] = parts.slice(-4)
@@ -172,7 +174,9 @@ export function readCredential(
   if (service !== 's3') throw malformed(`incorrect service "${service}". This endpoint belongs to "s3".`)
   if (!regions.includes(region)) {
     const ours = regions[0] as string
-    throw malformed(`the region '${region}' is wrong; expecting '${ours}'`, { Region: ours })
+    // SDKs sign anew for the region they read: in the document or, as HEAD has none, in the header.
+    const details = { elements: { Region: ours }, headers: { 'x-amz-bucket-region': ours } }
+    throw malformed(`the region '${region}' is wrong; expecting '${ours}'`, details)
   }
   return { accessKeyId, scope: { date, region, service } }
 }

@@ -114,7 +114,7 @@ export function createVerifier({ regions, findKey, now = () => new Date() }: Ver
     async verifyPolicy({ policy, algorithm, credential, date, signature }) {
       if (algorithm !== ALGORITHM) throw new S3Error('InvalidArgument', 'x-amz-algorithm must be AWS4-HMAC-SHA256')
       if (!parseTime(date)) throw new S3Error('InvalidArgument', 'x-amz-date is not a valid time')
-      const malformed = (why: string, elements = {}) => new S3Error('InvalidArgument', why, { elements })
+      const malformed = (why: string, details = {}) => new S3Error('InvalidArgument', why, details)
       const { accessKeyId, scope } = readCredential(credential, regions, malformed)
       if (scope.date !== date.slice(0, 8)) throw malformed('the date of the credential is not that of x-amz-date')
       const { secretAccessKey, caller, isSuspended } = await known(accessKeyId)
