@@ -116,6 +116,7 @@ test('ranges', async () => {
     ['bytes=-5', 699_995, 700_000],
     ['bytes=-9999999', 0, 700_000],
     ['bytes=699999-9999999', 699_999, 700_000],
+    [`bytes=699999-${'9'.repeat(30)}`, 699_999, 700_000],
   ]
   for (const [Range, start, end] of cases) {
     const found = await get({ Bucket, Key: 'k', Range, ChecksumMode: 'ENABLED' })
@@ -129,6 +130,7 @@ test('ranges', async () => {
   }
   for (const [Key, Range] of [
     ['k', 'bytes=700000-'],
+    ['k', `bytes=${'9'.repeat(30)}-`],
     ['k', 'bytes=-0'],
     ['empty', 'bytes=0-'],
   ]) {

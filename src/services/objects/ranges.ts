@@ -8,7 +8,7 @@ export interface Range {
 
 /** Null: the header says nothing that we serve (malformed, several ranges), so the answer is whole. Throws InvalidRange. */
 export function rangeOf(header: string | undefined, sizeBytes: number): Range | null {
-  const match = /^\s*bytes\s*=\s*(?:(\d{1,19})\s*-\s*(\d{1,19})?|-\s*(\d{1,19}))\s*$/i.exec(header ?? '')
+  const match = /^\s*bytes\s*=\s*(?:(\d+)\s*-\s*(\d+)?|-\s*(\d+))\s*$/i.exec(header ?? '')
   if (!match) return null
   const [, first, last, suffix] = match
   if (suffix !== undefined) {
