@@ -1,6 +1,6 @@
 /**
  * A suspended account is served nothing, and from then on: its buckets carry the fact, so that who acts on a bucket that
- * it remembers learns of it by the revision, and its keys are forgotten by whoever remembers them.
+ * it remembers learns of it by the revision, and whoever remembers its API keys is told.
  */
 export const name = '0009-suspension'
 
@@ -16,7 +16,6 @@ CREATE FUNCTION account_suspended() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE bucket SET is_suspended = NEW.suspended_reason IS NOT NULL, revision = revision + 1
     WHERE account_id = NEW.id;
-  PERFORM pg_notify('${KEY_CHANNEL}', access_key_id) FROM access_key WHERE account_id = NEW.id AND revoked_at IS NULL;
   PERFORM pg_notify('${KEY_CHANNEL}', key_id) FROM api_key WHERE account_id = NEW.id AND revoked_at IS NULL;
   RETURN NULL;
 END $$;
