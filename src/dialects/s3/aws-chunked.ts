@@ -178,7 +178,8 @@ export function createChunkedDecoder({ sizeBytes, signing, trailers }: ChunkedOp
       return data
     },
     finish() {
-      if (state !== 'end' || lineBytes > 0) throw new S3Error('IncompleteBody')
+      if (state !== 'end') throw new S3Error('IncompleteBody')
+      if (lineBytes > 0) throw broken('the chunked body goes on after its end')
       checkTrailers()
       return found
     },
