@@ -221,6 +221,29 @@ test('a version is found by its id, the null one wherever it is', async (t) => {
   assert.equal(await versions.find(w.db, { bucket: w.bucket, key: 'none' }), null)
 })
 
+test('many who look for the latest at once find each his own', async (t) => {
+  const w = await world(t)
+  const keys = Array.from({ length: 50 }, (_, index) => `k${index}`)
+  for (const key of keys) await put(w, key, { etag: `e-${key}` })
+  const { bucket } = w
+  const stale = { ...bucket, revision: bucket.revision + 1 }
+  const found = await Promise.all(
+    keys.map((key, index) => {
+      if (index % 7 === 1) return versions.find(w.db, { bucket: stale, key })
+      return versions.find(w.db, { bucket, key: index % 7 === 2 ? `no-${key}` : key, withBody: index % 2 === 0 })
+    }),
+  )
+  for (const [index, version] of found.entries()) {
+    if (index % 7 === 1) assert.equal(version, 'stale')
+    else if (index % 7 === 2) assert.equal(version, null)
+    else {
+      assert.ok(version && version !== 'stale')
+      assert.deepEqual([version.key, version.etag], [keys[index], `e-${keys[index]}`])
+      assert.deepEqual(version.inlineBody, index % 2 === 0 ? Buffer.from('hello') : null)
+    }
+  }
+})
+
 test('a range of a body of several pieces', async (t) => {
   const w = await world(t)
   const [a, b] = [newBlob(), newBlob()] as [objects.NewBody & { kind: 'blob' }, objects.NewBody & { kind: 'blob' }]

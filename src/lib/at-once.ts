@@ -1,0 +1,32 @@
+/** Questions that are asked in the same turn of the event loop, answered together. */
+
+/**
+ * `ask` answers every question, in their order; when it throws, all who asked then get the error. Nobody waits for
+ * anybody who is not there yet: alone, a question goes out at the end of its turn.
+ */
+export function askAtOnce<Question, Answer>(
+  most: number,
+  ask: (questions: readonly Question[]) => Promise<readonly Answer[]>,
+): (question: Question) => Promise<Answer> {
+  type Waiting = { question: Question; resolve(answer: Answer): void; reject(error: unknown): void }
+  let waiting: Waiting[] = []
+
+  async function flush(): Promise<void> {
+    const some = waiting
+    waiting = []
+    if (some.length === 0) return // they were too many to wait
+    try {
+      const answers = await ask(some.map(({ question }) => question))
+      for (const [index, { resolve }] of some.entries()) resolve(answers[index] as Answer)
+    } catch (error) {
+      for (const { reject } of some) reject(error)
+    }
+  }
+
+  return (question) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ question, resolve, reject })
+      if (waiting.length >= most) void flush()
+      else if (waiting.length === 1) setImmediate(flush)
+    })
+}
