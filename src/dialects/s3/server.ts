@@ -65,6 +65,7 @@ const HTTP: ServerOptions = {
   maxHeaderSize: 16 * 1024,
   highWaterMark: 64 * 1024,
   insecureHTTPParser: false,
+  requireHostHeader: false, // refused by refuseUnclear, in the shape of S3
 }
 const IDLE_BODY_MS = 60_000
 const HOST_ID = createHash('sha256').update(`${hostname()} ${process.pid}`).digest('base64')
@@ -100,7 +101,7 @@ export function createS3Server(options: S3ServerOptions): S3Server {
     let takesSlot = false
     try {
       const headers = readHeaders(request.rawHeaders)
-      refuseAmbiguous(headers, exchange)
+      refuseUnclear(headers, exchange)
       target = parseTarget(request.url ?? '', headers.get('host'), domains)
       const incoming: Incoming = {
         id: exchange.requestId,
@@ -201,6 +202,7 @@ export function createS3Server(options: S3ServerOptions): S3Server {
     }
     server.on('request', start(false))
     server.on('checkContinue', start(true))
+    server.on('checkExpectation', start(true))
     server.on('clientError', (error, socket) => refuseUnreadable(error, socket as Socket, lastAnswer.get(socket)))
     return server
   }
@@ -239,13 +241,24 @@ export function createS3Server(options: S3ServerOptions): S3Server {
 }
 
 /** Node refuses the worst itself; these it lets through. Whoever sends them may mean more than one thing. */
-function refuseAmbiguous(headers: RequestHeaders, exchange: Exchange): void {
-  const coding = headers.get('transfer-encoding')
-  const isCodingKnown = coding === undefined || coding.trim().toLowerCase() === 'chunked'
-  if (isCodingKnown && headers.all('host').length <= 1) return
+function refuseUnclear(headers: RequestHeaders, exchange: Exchange): void {
+  const why = unclear(headers, exchange.request.httpVersion)
+  if (!why) return
   exchange.headers.connection = 'close'
-  if (!isCodingKnown) throw new S3Error('NotImplemented', 'The only transfer coding is chunked.')
-  throw new S3Error('InvalidRequest', 'There are several Host headers.')
+  throw why
+}
+
+function unclear(headers: RequestHeaders, httpVersion: string): S3Error | null {
+  const coding = headers.get('transfer-encoding')
+  if (coding !== undefined && coding.trim().toLowerCase() !== 'chunked') {
+    return new S3Error('NotImplemented', 'The only transfer coding is chunked.')
+  }
+  const hosts = headers.all('host').length
+  if (hosts > 1) return new S3Error('InvalidRequest', 'There are several Host headers.')
+  if (hosts === 0 && httpVersion !== '1.0') return new S3Error('InvalidRequest', 'There is no Host header.')
+  const expected = headers.get('expect')
+  if (expected === undefined || expected.trim().toLowerCase() === '100-continue') return null
+  return new S3Error('InvalidRequest', 'The only expectation is 100-continue.')
 }
 
 /** Uploads, and what may become a download. */
