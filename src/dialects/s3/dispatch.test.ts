@@ -51,6 +51,8 @@ test('method, level and presence of subresources choose', () => {
     ['object', 'GET', 'versionId=x', 'GetObject'],
     ['object', 'GET', 'partNumber=1', 'GetObject'],
     ['object', 'HEAD', 'partNumber=1', 'HeadObject'],
+    ['object', 'HEAD', 'acl', 'GetObjectAcl'],
+    ['object', 'HEAD', 'uploadId=u', 'ListParts'],
     ['object', 'PUT', 'x-id=PutObject&unknown=1', 'PutObject'],
     ['object', 'PUT', '', 'CopyObject', 'x-amz-copy-source'],
     ['object', 'PUT', 'partNumber=1&uploadId=u', 'UploadPart'],
@@ -66,6 +68,8 @@ test('method, level and presence of subresources choose', () => {
 test('nothing that changes the meaning is ignored', () => {
   const table: [Level, string, string, string, string?][] = [
     ['object', 'GET', 'torrent', 'NotImplemented'],
+    ['object', 'HEAD', 'torrent', 'NotImplemented'],
+    ['object', 'HEAD', 'uploads', 'MethodNotAllowed', 'POST'],
     ['object', 'PUT', 'policy', 'NotImplemented'],
     ['object', 'POST', 'restore', 'NotImplemented'],
     ['bucket', 'PUT', 'inventory&id=1', 'NotImplemented'],

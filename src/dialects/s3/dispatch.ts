@@ -79,13 +79,14 @@ export function createDispatcher(operations: readonly Operation[]): Dispatcher {
           namesOf(operation).every((name) => asked.query.has(name)) &&
           (operation.header === undefined || asked.hasHeader(operation.header)),
       )
-      const operation =
-        fitting.find(({ method }) => method === asked.method) ??
-        // What GET answers, HEAD answers without its body.
-        (asked.method === 'HEAD' ? fitting.find(({ method }) => method === 'GET') : undefined)
-      const left = operation === undefined ? present : present.filter((name) => !isOf(operation, name))
-      if (operation !== undefined && left.length === 0) return operation
-      throw refusal(asked, here, left)
+      // What GET answers, HEAD answers without its body.
+      const methods = asked.method === 'HEAD' ? ['HEAD', 'GET'] : [asked.method]
+      const candidates = methods.flatMap((method) => fitting.find((operation) => operation.method === method) ?? [])
+      const leftOf = (operation: Operation) => present.filter((name) => !isOf(operation, name))
+      const operation = candidates.find((candidate) => leftOf(candidate).length === 0)
+      if (operation) return operation
+      const [nearest] = candidates
+      throw refusal(asked, here, nearest ? leftOf(nearest) : present)
     },
   }
 }
