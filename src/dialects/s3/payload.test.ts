@@ -109,6 +109,7 @@ test('hostile and broken framing is refused by its code', () => {
     ['bare line feed', '3\nabc\r\n0\r\n\r\n', { sizeBytes: 3 }, 'InvalidRequest'],
     ['more than the size', '2\r\nabc\r\n0\r\n\r\n', { sizeBytes: 3 }, 'InvalidRequest'],
     ['after the end', '3\r\nabc\r\n0\r\n\r\nGET / HTTP/1.1\r\n', { sizeBytes: 3 }, 'InvalidRequest'],
+    ['text after the end', '3\r\nabc\r\n0\r\n\r\nmore', { sizeBytes: 3 }, 'InvalidRequest'],
     ['an empty line too many', `0\r\n${CRC}:x\r\n\r\n\r\n\r\n`, { sizeBytes: 0, trailers: [CRC] }, 'InvalidRequest'],
     ['an empty line more without trailers', '0\r\n\r\n\r\n', { sizeBytes: 0, trailers: [] }, 'InvalidRequest'],
     [
@@ -121,7 +122,7 @@ test('hostile and broken framing is refused by its code', () => {
       'cut in the signature',
       framed(['abc'], [`${CRC}:NSRBwg==`]).replace(/==\r\nx-amz-trailer-signature:.*/s, '==\n\r\nx-amz-trailer-sig'),
       { sizeBytes: 3, isSigned: true, trailers: [CRC] },
-      'IncompleteBody',
+      'InvalidRequest',
     ],
     ['too short', '2\r\nab\r\n0\r\n\r\n', { sizeBytes: 3 }, 'IncompleteBody'],
     ['cut in data', '3\r\nab', { sizeBytes: 3 }, 'IncompleteBody'],
