@@ -42,7 +42,9 @@ export async function sendAnswer(exchange: Exchange, answer: S3Answer): Promise<
   if (content) {
     headers['content-length'] = String(content.lengthBytes)
     if (request.method === 'HEAD') return finish(exchange, status, headers, null)
-    return sendContent(exchange, status, headers, content)
+    // All at once is one write, and nobody needs to watch over it.
+    if (Buffer.isBuffer(content.body)) return finish(exchange, status, headers, content.body)
+    return sendContent(exchange, status, headers, content.body)
   }
   if (xml !== undefined) headers['content-type'] ??= 'application/xml'
   return finish(exchange, status, headers, body === undefined ? null : Buffer.from(body))
@@ -131,7 +133,7 @@ async function sendContent(
   exchange: Exchange,
   status: number,
   headers: Record<string, string>,
-  content: NonNullable<S3Answer['content']>,
+  sendTo: (target: ServerResponse, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const { request, response } = exchange
   const gone = new AbortController()
@@ -148,13 +150,13 @@ async function sendContent(
   try {
     if (!response.destroyed) response.writeHead(status, headers)
     isBegun = true
-    await content.sendTo(response, gone.signal)
+    await sendTo(response, gone.signal)
     if (!response.destroyed) response.end()
   } catch (error) {
     if (!isBegun) {
       // There may still be an error answer; and only sending lets go of what was opened.
       gone.abort(error)
-      await content.sendTo(response, gone.signal).catch(() => {})
+      await sendTo(response, gone.signal).catch(() => {})
       throw error
     }
     // A write that fails says so before the stream is told that it is closed.

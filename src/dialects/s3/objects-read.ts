@@ -29,12 +29,12 @@ export const objectReadOperations: readonly ObjectOperation[] = [getObject, head
 
 async function answer(call: ObjectCall, withoutBody: boolean): Promise<S3Answer> {
   const reading = await read(call.ctx, objectRef(call), { ...readRequest(call), withoutBody })
-  const { lengthBytes, range, sendTo } = reading
+  const { lengthBytes, range, body } = reading
   try {
     return {
       status: range ? 206 : 200,
       headers: readingHeaders(call, reading),
-      content: { lengthBytes, sendTo },
+      content: { lengthBytes, body },
     }
   } catch (error) {
     await reading.cancel()

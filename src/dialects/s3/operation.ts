@@ -102,8 +102,11 @@ export interface S3Answer {
   /** Another small body: a policy's JSON, an HTML page; its content type is in `headers`. */
   text?: string
   /** Bytes of an object. Not sent to HEAD, but its length is told. */
-  content?: { lengthBytes: number; sendTo(target: Writable, signal: AbortSignal): Promise<void> }
+  content?: { lengthBytes: number; body: Buffer | SendTo }
 }
+
+/** Writes what is too much to hold in memory. */
+type SendTo = (target: Writable, signal: AbortSignal) => Promise<void>
 
 /** Somebody looks at a bucket's website: GET or HEAD, and nobody is ever signed in. */
 export interface WebsiteVisit {

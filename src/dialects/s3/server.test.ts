@@ -75,7 +75,7 @@ async function startServer(t: { after(fn: () => Promise<void>): void }, more: Pa
           headers: { 'content-type': key === 'unsendable' ? 'text/\r\nplain' : 'text/plain' },
           content: {
             lengthBytes: 10,
-            async sendTo(target, signal) {
+            async body(target, signal) {
               if (signal.aborted) seen.failures.push('let go')
               signal.throwIfAborted()
               target.write(key === 'broken' ? bytes.subarray(0, 4) : bytes)

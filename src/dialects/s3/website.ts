@@ -96,7 +96,7 @@ async function show(visit: WebsiteVisit): Promise<S3Answer> {
 }
 
 async function page(reading: Reading, status: number | null): Promise<S3Answer> {
-  const { version, range, lengthBytes, sendTo } = reading
+  const { version, range, lengthBytes, body } = reading
   const { 'x-amz-website-redirect-location': location, ...headers } = version.headers
   if (location !== undefined && status === null) {
     await reading.cancel()
@@ -114,7 +114,7 @@ async function page(reading: Reading, status: number | null): Promise<S3Answer> 
         ? `bytes ${range.start}-${range.start + range.length - 1}/${version.sizeBytes}`
         : undefined,
     },
-    content: { lengthBytes, sendTo },
+    content: { lengthBytes, body },
   }
 }
 

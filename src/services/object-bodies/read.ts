@@ -8,8 +8,12 @@ import { outgoing } from './buffers.ts'
 import { type BodyKey, createOpener } from './encryption.ts'
 import { openStretch, type Stretch } from './stretch.ts'
 
+export interface InlineBody {
+  inline: Buffer
+  wrappedKey: Buffer | null
+}
 export type StoredBody =
-  | { inline: Buffer; wrappedKey: Buffer | null }
+  | InlineBody
   /** In the order of the body. */
   | { segments: readonly Segment[] }
 
@@ -33,11 +37,7 @@ export async function* readBody(
 ): AsyncGenerator<Buffer, void, void> {
   if (range.length === 0) return
   if ('inline' in body) {
-    const { inline, wrappedKey } = body
-    // Opening works in place, and the row's bytes are not ours.
-    const plain = wrappedKey ? createOpener(key, wrappedKey, 0).open(Buffer.from(inline), 0) : inline
-    if (plain.length < range.start + range.length) throw new Error('an inline body is shorter than its row says')
-    yield plain.subarray(range.start, range.start + range.length)
+    yield inlineBytes(body, range, key)
     return
   }
   const source = createSource(objects, body.segments, range, key)
@@ -62,6 +62,14 @@ export async function* readBody(
     await next?.catch(() => {})
     await source.close()
   }
+}
+
+/** A range of a body that is in its row. */
+export function inlineBytes({ inline, wrappedKey }: InlineBody, range: ByteRange, key: BodyKey | null): Buffer {
+  // Opening works in place, and the row's bytes are not ours.
+  const plain = wrappedKey ? createOpener(key, wrappedKey, 0).open(Buffer.from(inline), 0) : inline
+  if (plain.length < range.start + range.length) throw new Error('an inline body is shorter than its row says')
+  return plain.subarray(range.start, range.start + range.length)
 }
 
 interface Piece {

@@ -10,6 +10,7 @@ import { seqOfVersionId } from '../../store/version-ids.ts'
 import { authorize, isAllowed } from '../access.ts'
 import { bodyKeyOf } from '../encryption.ts'
 import type { BodyKey } from '../object-bodies/encryption.ts'
+import { inlineBytes } from '../object-bodies/read.ts'
 import { type OpenBody, openBody, type Sending } from '../object-bodies/send.ts'
 import type { S3Ctx } from '../s3-ctx.ts'
 import { judgeRead, type ReadConditions, rangeStillHolds } from './conditions.ts'
@@ -108,8 +109,9 @@ export interface Reading {
   /** When a part was asked for. */
   partsCount: number | null
   lengthBytes: number
-  /** It also ends what keeps the bytes from being removed; whoever does not call it calls `cancel`. */
-  sendTo(target: Writable, signal: AbortSignal): Promise<void>
+  /** What is in memory already, or who sends it. That also ends what keeps the bytes from being removed. */
+  body: Buffer | ((target: Writable, signal: AbortSignal) => Promise<void>)
+  /** For whoever does not send the body. */
   cancel(): Promise<void>
 }
 
@@ -144,17 +146,19 @@ async function tryReading(ctx: S3Ctx, place: Place, request: ReadRequest, done: 
   const { start, length } = choice.range ?? { start: 0, length: version.sizeBytes }
   const sending = request.withoutBody ? null : await sendingOf(ctx, version, { start, length }, key)
   if (sending === 'gone') return null
+  const about = { ...choice, version, bucket, lengthBytes: length }
+  if (sending && 'inline' in sending.body) {
+    done()
+    return { ...about, body: inlineBytes(sending.body, sending.range, key), async cancel() {} }
+  }
   const body = sending && length > 0 ? await openOrWarn(ctx, version, sending) : null
   return {
-    ...choice,
-    version,
-    bucket,
-    lengthBytes: length,
+    ...about,
     async cancel() {
       await body?.close()
       done()
     },
-    async sendTo(target, signal) {
+    async body(target, signal) {
       try {
         await body?.sendTo(target, signal)
       } catch (error) {
