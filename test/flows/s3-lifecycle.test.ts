@@ -10,23 +10,15 @@ import {
   PutBucketLifecycleConfigurationCommand,
   PutBucketVersioningCommand,
   PutObjectCommand,
-  S3Client,
 } from '@aws-sdk/client-s3'
 import { startCloud } from '../cloud.ts'
+import { s3ClientOf } from '../s3-client.ts'
 
 const DAY_MS = 86_400_000
 
 test('what a rule lets expire is announced, then hidden, then gone', async (t) => {
   const cloud = await startCloud(t)
-  const s3 = new S3Client({
-    endpoint: cloud.s3Url,
-    region: 'eu-north-1',
-    forcePathStyle: true,
-    credentials: {
-      accessKeyId: cloud.credentials.s3AccessKeyId,
-      secretAccessKey: cloud.credentials.s3SecretAccessKey,
-    },
-  })
+  const s3 = s3ClientOf(cloud)
   t.after(() => s3.destroy())
   const Bucket = 'expiring'
   await s3.send(new CreateBucketCommand({ Bucket }))

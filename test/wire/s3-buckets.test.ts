@@ -9,24 +9,14 @@ import {
   ListBucketsCommand,
   PutObjectCommand,
   paginateListBuckets,
-  S3Client,
   type S3ServiceException,
 } from '@aws-sdk/client-s3'
 import { sql } from 'kysely'
 import { sha256 } from '../../src/lib/secrets.ts'
 import { signHeaders } from '../../src/lib/sigv4-sign.ts'
-import { startWire, type Wire, wireOfSuite } from './wire.ts'
+import { type Keys, ownerKeys, s3ClientOf } from '../s3-client.ts'
+import { startWire, wireOfSuite } from './wire.ts'
 
-interface Pair {
-  accessKeyId: string
-  secretAccessKey: string
-}
-const client = (wire: Wire, pair: Pair, region = 'eu-north-1') =>
-  new S3Client({ endpoint: wire.s3Url, region, forcePathStyle: true, maxAttempts: 1, credentials: pair })
-const ownerPair = ({ credentials }: Wire): Pair => ({
-  accessKeyId: credentials.s3AccessKeyId,
-  secretAccessKey: credentials.s3SecretAccessKey,
-})
 const fails = (work: Promise<unknown>, name: string, status: number) =>
   assert.rejects(work, (error: S3ServiceException) => {
     assert.deepEqual([error.name, error.$metadata.httpStatusCode], [name, status])
@@ -40,9 +30,9 @@ const refused = (work: Promise<unknown>) =>
 describe('buckets through S3', () => {
   const suite = wireOfSuite({ env: { HAVN_S3_REGION: 'eu-north-1,us-east-1' } })
 
-  const other = async (): Promise<Pair> => {
+  const other = async (): Promise<Keys> => {
     const wire = suite()
-    const { body } = await wire.call<Pair>('POST', '/havn/v1/access-keys', { name: 'k' }, wire.keys.other)
+    const { body } = await wire.call<Keys>('POST', '/havn/v1/access-keys', { name: 'k' }, wire.keys.other)
     return body
   }
   async function raw(method: string, path: string, body = '', headers: Record<string, string> = {}, region?: string) {
@@ -50,7 +40,7 @@ describe('buckets through S3', () => {
     const { host } = new URL(wire.s3Url)
     const query = [...new URL(path, wire.s3Url).searchParams]
     const unsigned = { method, host, path: path.split('?')[0]!, query, headers }
-    const keys = { ...ownerPair(wire), region: region ?? 'eu-north-1' }
+    const keys = { ...ownerKeys(wire), region: region ?? 'eu-north-1' }
     const signed = signHeaders(unsigned, sha256(body).toString('hex'), keys)
     const answer = await fetch(wire.s3Url + path, { method, headers: signed, ...(body && { body }) })
     return { status: answer.status, headers: answer.headers, text: await answer.text() }
@@ -58,7 +48,7 @@ describe('buckets through S3', () => {
 
   test('a bucket is made once, found, and gone for good', async () => {
     const wire = suite()
-    const s3 = client(wire, ownerPair(wire))
+    const s3 = s3ClientOf(wire, ownerKeys(wire))
     const made = await s3.send(new CreateBucketCommand({ Bucket: 'first-bucket' }))
     assert.equal(made.Location, '/first-bucket')
     assert.equal((await s3.send(new HeadBucketCommand({ Bucket: 'first-bucket' }))).BucketRegion, 'eu-north-1')
@@ -66,7 +56,7 @@ describe('buckets through S3', () => {
     assert.equal(where.LocationConstraint, 'eu-north-1')
     await fails(s3.send(new CreateBucketCommand({ Bucket: 'first-bucket' })), 'BucketAlreadyOwnedByYou', 409)
     assert.equal((await raw('PUT', '/first-bucket', '', {}, 'us-east-1')).status, 200, 'as in us-east-1')
-    const stranger = client(wire, await other())
+    const stranger = s3ClientOf(wire, await other())
     await fails(stranger.send(new CreateBucketCommand({ Bucket: 'first-bucket' })), 'BucketAlreadyExists', 409)
     await fails(stranger.send(new DeleteBucketCommand({ Bucket: 'first-bucket' })), 'AccessDenied', 403)
     await refused(stranger.send(new HeadBucketCommand({ Bucket: 'first-bucket' })))
@@ -157,7 +147,7 @@ describe('buckets through S3', () => {
   test('a listing is the own buckets, page by page', async () => {
     const wire = suite()
     const pair = await other()
-    const s3 = client(wire, pair)
+    const s3 = s3ClientOf(wire, pair)
     for (const name of ['page-c', 'page-a', 'page-b', 'else-1'])
       await s3.send(new CreateBucketCommand({ Bucket: name }))
     const names: string[][] = []
@@ -178,7 +168,7 @@ describe('buckets through S3', () => {
 
   test('a bucket is deleted or written into, never both', async () => {
     const wire = suite()
-    const s3 = client(wire, ownerPair(wire))
+    const s3 = s3ClientOf(wire, ownerKeys(wire))
     for (let round = 0; round < 12; round++) {
       const Bucket = `race-${round}`
       await s3.send(new CreateBucketCommand({ Bucket }))
@@ -197,28 +187,28 @@ describe('buckets through S3', () => {
 
   test('a limited key sees and makes no more than it opens; a revoked one nothing', async () => {
     const wire = suite()
-    const owner = client(wire, ownerPair(wire))
+    const owner = s3ClientOf(wire, ownerKeys(wire))
     for (const name of ['limit-1', 'limit-2']) await owner.send(new CreateBucketCommand({ Bucket: name }))
-    const make = async (wish: object) => (await wire.call<Pair>('POST', '/havn/v1/access-keys', wish)).body
+    const make = async (wish: object) => (await wire.call<Keys>('POST', '/havn/v1/access-keys', wish)).body
     const one = await make({ name: 'one', buckets: ['limit-1'] })
     const reader = await make({ name: 'reader', readOnly: true })
-    const listed = await client(wire, one).send(new ListBucketsCommand({}))
+    const listed = await s3ClientOf(wire, one).send(new ListBucketsCommand({}))
     assert.deepEqual(
       listed.Buckets?.map(({ Name }) => Name),
       ['limit-1'],
     )
-    await refused(client(wire, one).send(new HeadBucketCommand({ Bucket: 'limit-2' })))
-    await fails(client(wire, one).send(new CreateBucketCommand({ Bucket: 'limit-3' })), 'AccessDenied', 403)
-    await fails(client(wire, reader).send(new CreateBucketCommand({ Bucket: 'limit-3' })), 'AccessDenied', 403)
-    await fails(client(wire, reader).send(new DeleteBucketCommand({ Bucket: 'limit-2' })), 'AccessDenied', 403)
-    await client(wire, reader).send(new HeadBucketCommand({ Bucket: 'limit-2' }))
+    await refused(s3ClientOf(wire, one).send(new HeadBucketCommand({ Bucket: 'limit-2' })))
+    await fails(s3ClientOf(wire, one).send(new CreateBucketCommand({ Bucket: 'limit-3' })), 'AccessDenied', 403)
+    await fails(s3ClientOf(wire, reader).send(new CreateBucketCommand({ Bucket: 'limit-3' })), 'AccessDenied', 403)
+    await fails(s3ClientOf(wire, reader).send(new DeleteBucketCommand({ Bucket: 'limit-2' })), 'AccessDenied', 403)
+    await s3ClientOf(wire, reader).send(new HeadBucketCommand({ Bucket: 'limit-2' }))
     await wire.call('DELETE', `/havn/v1/access-keys/${reader.accessKeyId}`)
-    await fails(client(wire, reader).send(new ListBucketsCommand({})), 'InvalidAccessKeyId', 403)
+    await fails(s3ClientOf(wire, reader).send(new ListBucketsCommand({})), 'InvalidAccessKeyId', 403)
   })
 
   test('an account has as many buckets as its quota allows', async () => {
     const wire = suite()
-    const s3 = client(wire, await other())
+    const s3 = s3ClientOf(wire, await other())
     const held = (await s3.send(new ListBucketsCommand({}))).Buckets?.length ?? 0
     await wire.call('PATCH', '/havn/v1/accounts/other@example.net/quota', { buckets: held + 1 })
     const results = await Promise.allSettled(
@@ -231,11 +221,11 @@ describe('buckets through S3', () => {
 
 test('with HAVN_BUCKET_NAME_REUSE=owner the last owner gets a name back through S3, and nobody else', async (t) => {
   const wire = await startWire(t, { env: { HAVN_BUCKET_NAME_REUSE: 'owner' } })
-  const s3 = client(wire, ownerPair(wire))
+  const s3 = s3ClientOf(wire, ownerKeys(wire))
   await s3.send(new CreateBucketCommand({ Bucket: 'again-1' }))
   await s3.send(new DeleteBucketCommand({ Bucket: 'again-1' }))
-  const { body } = await wire.call<Pair>('POST', '/havn/v1/access-keys', { name: 'k' }, wire.keys.other)
-  await fails(client(wire, body).send(new CreateBucketCommand({ Bucket: 'again-1' })), 'BucketAlreadyExists', 409)
+  const { body } = await wire.call<Keys>('POST', '/havn/v1/access-keys', { name: 'k' }, wire.keys.other)
+  await fails(s3ClientOf(wire, body).send(new CreateBucketCommand({ Bucket: 'again-1' })), 'BucketAlreadyExists', 409)
   assert.equal((await wire.call('POST', '/v1/storage/buckets', { bucket_name: 'again-1' })).status, 409)
   assert.equal((await wire.call('POST', '/havn/v1/buckets', { name: 'again-1' })).status, 409)
   await s3.send(new CreateBucketCommand({ Bucket: 'again-1' }))

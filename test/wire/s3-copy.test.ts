@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test'
 import { crc32 } from 'node:zlib'
 import * as s3 from '@aws-sdk/client-s3'
 import { type Cloud, startCloud } from '../cloud.ts'
+import { s3ClientOf } from '../s3-client.ts'
 
 const MIB = 1024 * 1024
 const Bucket = 'copies'
@@ -17,14 +18,7 @@ before(async () => {
     { after: (fn) => void cleanups.push(fn) },
     { withoutWorker: true, env: { HAVN_SSE_C_OVER_HTTP: 'yes' } },
   )
-  const { s3AccessKeyId, s3SecretAccessKey } = cloud.credentials
-  client = new s3.S3Client({
-    endpoint: cloud.s3Url,
-    region: 'eu-north-1',
-    forcePathStyle: true,
-    maxAttempts: 1,
-    credentials: { accessKeyId: s3AccessKeyId, secretAccessKey: s3SecretAccessKey },
-  })
+  client = s3ClientOf(cloud)
   for (const name of [Bucket, 'other-bucket']) await client.send(new s3.CreateBucketCommand({ Bucket: name }))
 })
 after(async () => {

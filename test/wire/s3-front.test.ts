@@ -7,7 +7,6 @@ import {
   HeadBucketCommand,
   ListBucketsCommand,
   PutObjectCommand,
-  S3Client,
   type S3ServiceException,
 } from '@aws-sdk/client-s3'
 import { UNSIGNED_PAYLOAD } from '../../src/lib/sigv4.ts'
@@ -16,18 +15,16 @@ import * as hours from '../../src/store/bucket-hours.ts'
 import * as buckets from '../../src/store/buckets.ts'
 import { type Cloud, startCloud } from '../cloud.ts'
 import { eventually } from '../eventually.ts'
+import { ownerKeys, s3ClientOf } from '../s3-client.ts'
 
-const client = ({ s3Url, credentials }: Cloud, more: { region?: string; secret?: string; id?: string } = {}) =>
-  new S3Client({
-    endpoint: s3Url,
-    region: more.region ?? 'eu-north-1',
-    forcePathStyle: true,
-    maxAttempts: 1,
-    credentials: {
-      accessKeyId: more.id ?? credentials.s3AccessKeyId,
-      secretAccessKey: more.secret ?? credentials.s3SecretAccessKey,
-    },
-  })
+const client = (cloud: Cloud, more: { region?: string; secret?: string; id?: string } = {}) => {
+  const { accessKeyId, secretAccessKey } = ownerKeys(cloud)
+  return s3ClientOf(
+    cloud,
+    { accessKeyId: more.id ?? accessKeyId, secretAccessKey: more.secret ?? secretAccessKey },
+    more.region,
+  )
+}
 
 test('the SDK lists buckets; strangers are refused in the words of S3', async (t) => {
   const cloud = await startCloud(t, { withoutWorker: true })

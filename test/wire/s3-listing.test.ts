@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import * as s3 from '@aws-sdk/client-s3'
 import { type Cloud, startCloud } from '../cloud.ts'
+import { s3ClientOf } from '../s3-client.ts'
 
 const Bucket = 'listings'
 // In byte order, which is neither UTF-16's (U+FFFD before the emoji there is wrong) nor any language's.
@@ -15,14 +16,7 @@ const cleanups: (() => Promise<void>)[] = []
 
 before(async () => {
   cloud = await startCloud({ after: (fn) => void cleanups.push(fn) }, { withoutWorker: true })
-  const { s3AccessKeyId, s3SecretAccessKey } = cloud.credentials
-  client = new s3.S3Client({
-    endpoint: cloud.s3Url,
-    region: 'eu-north-1',
-    forcePathStyle: true,
-    maxAttempts: 1,
-    credentials: { accessKeyId: s3AccessKeyId, secretAccessKey: s3SecretAccessKey },
-  })
+  client = s3ClientOf(cloud)
   await client.send(new s3.CreateBucketCommand({ Bucket }))
   for (const Key of KEYS) await client.send(new s3.PutObjectCommand({ Bucket, Key, Body: Key }))
 })

@@ -9,6 +9,7 @@ import { Upload } from '@aws-sdk/lib-storage'
 import { sql } from 'kysely'
 import { miscounted } from '../../src/store/object-usage.ts'
 import { type Cloud, startCloud } from '../cloud.ts'
+import { s3ClientOf } from '../s3-client.ts'
 
 const MIB = 1024 * 1024
 const Bucket = 'multi-part'
@@ -21,14 +22,7 @@ before(async () => {
     { after: (fn) => void cleanups.push(fn) },
     { withoutWorker: true, env: { HAVN_SSE_C_OVER_HTTP: 'yes' } },
   )
-  const { s3AccessKeyId, s3SecretAccessKey } = cloud.credentials
-  client = new s3.S3Client({
-    endpoint: cloud.s3Url,
-    region: 'eu-north-1',
-    forcePathStyle: true,
-    maxAttempts: 1,
-    credentials: { accessKeyId: s3AccessKeyId, secretAccessKey: s3SecretAccessKey },
-  })
+  client = s3ClientOf(cloud)
   await client.send(new s3.CreateBucketCommand({ Bucket }))
 })
 after(async () => {

@@ -12,11 +12,12 @@ import {
   PutBucketVersioningCommand,
   PutObjectCommand,
   type PutObjectCommandInput,
-  S3Client,
+  type S3Client,
   type S3ServiceException,
 } from '@aws-sdk/client-s3'
 import * as usage from '../../src/store/object-usage.ts'
 import { type Cloud, startCloud } from '../cloud.ts'
+import { s3ClientOf } from '../s3-client.ts'
 
 let cloud: Cloud
 let s3: S3Client
@@ -27,14 +28,7 @@ before(async () => {
     { after: (fn) => void cleanups.push(fn) },
     { withoutWorker: true, env: { HAVN_SSE_C_OVER_HTTP: 'yes' } },
   )
-  const { s3AccessKeyId: accessKeyId, s3SecretAccessKey: secretAccessKey } = cloud.credentials
-  s3 = new S3Client({
-    endpoint: cloud.s3Url,
-    region: 'eu-north-1',
-    forcePathStyle: true,
-    maxAttempts: 1,
-    credentials: { accessKeyId, secretAccessKey },
-  })
+  s3 = s3ClientOf(cloud)
 })
 after(async () => {
   s3.destroy()

@@ -6,23 +6,13 @@ import {
   GetObjectCommand,
   PutBucketAclCommand,
   PutPublicAccessBlockCommand,
-  S3Client,
 } from '@aws-sdk/client-s3'
 import { amzTime, sign, signingKey } from '../../src/lib/sigv4.ts'
 import { type Cloud, startCloud } from '../cloud.ts'
+import { s3ClientOf } from '../s3-client.ts'
 
 const REGION = 'eu-north-1'
 const BUCKET = 'form-bucket'
-
-function clientOf({ s3Url, credentials }: Cloud): S3Client {
-  return new S3Client({
-    endpoint: s3Url,
-    region: REGION,
-    forcePathStyle: true,
-    maxAttempts: 1,
-    credentials: { accessKeyId: credentials.s3AccessKeyId, secretAccessKey: credentials.s3SecretAccessKey },
-  })
-}
 
 interface Sent {
   fields?: Record<string, string>
@@ -72,7 +62,7 @@ const ANY_KEY = ['starts-with', '$key', '']
 
 async function ready(t: { after(fn: () => Promise<void>): void }) {
   const cloud = await startCloud(t, { withoutWorker: true })
-  const client = clientOf(cloud)
+  const client = s3ClientOf(cloud)
   await client.send(new CreateBucketCommand({ Bucket: BUCKET }))
   const get = async (Key: string) => {
     const answer = await client.send(new GetObjectCommand({ Bucket: BUCKET, Key }))

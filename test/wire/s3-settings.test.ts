@@ -55,7 +55,7 @@ import {
   PutObjectRetentionCommand,
   PutObjectTaggingCommand,
   PutPublicAccessBlockCommand,
-  S3Client,
+  type S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3'
 import { signHeaders } from '../../src/lib/sigv4-sign.ts'
@@ -64,6 +64,7 @@ import { newId } from '../../src/model/ids.ts'
 import * as accounts from '../../src/store/accounts.ts'
 import * as buckets from '../../src/store/buckets.ts'
 import { type Cloud, startCloud } from '../cloud.ts'
+import { s3ClientOf } from '../s3-client.ts'
 
 let cloud: Cloud
 let s3: S3Client
@@ -71,16 +72,7 @@ const cleanups: (() => Promise<void>)[] = []
 
 before(async () => {
   cloud = await startCloud({ after: (fn) => void cleanups.push(fn) }, { withoutWorker: true })
-  s3 = new S3Client({
-    endpoint: cloud.s3Url,
-    region: 'eu-north-1',
-    forcePathStyle: true,
-    maxAttempts: 1,
-    credentials: {
-      accessKeyId: cloud.credentials.s3AccessKeyId,
-      secretAccessKey: cloud.credentials.s3SecretAccessKey,
-    },
-  })
+  s3 = s3ClientOf(cloud)
 })
 test.after(async () => {
   s3.destroy()

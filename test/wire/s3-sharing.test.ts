@@ -15,7 +15,7 @@ import {
   PutObjectCommand,
   PutObjectTaggingCommand,
   PutPublicAccessBlockCommand,
-  S3Client,
+  type S3Client,
   type S3ServiceException,
 } from '@aws-sdk/client-s3'
 import { canonicalIdOf } from '../../src/model/canonical-id.ts'
@@ -24,6 +24,7 @@ import * as accessKeys from '../../src/services/access-keys.ts'
 import * as accounts from '../../src/store/accounts.ts'
 import { execute } from '../../src/store/db.ts'
 import { type Cloud, startCloud } from '../cloud.ts'
+import { s3ClientOf } from '../s3-client.ts'
 
 interface Person {
   id: AccountId
@@ -57,13 +58,7 @@ async function person(name: string): Promise<Person> {
     consolePasswordHash: '',
   })
   const credentials = await accessKeys.make(cloud.db, cloud.context.settings.masterKey, id, { name })
-  const s3 = new S3Client({
-    endpoint: cloud.s3Url,
-    region: 'eu-north-1',
-    forcePathStyle: true,
-    maxAttempts: 1,
-    credentials,
-  })
+  const s3 = s3ClientOf(cloud, credentials)
   return { id, number, canonicalId: canonicalIdOf(id), s3 }
 }
 

@@ -7,11 +7,12 @@ import {
   PutBucketPolicyCommand,
   PutBucketWebsiteCommand,
   PutObjectCommand,
-  S3Client,
+  type S3Client,
   type WebsiteConfiguration,
 } from '@aws-sdk/client-s3'
 import { execute } from '../../src/store/db.ts'
 import { type Cloud, startCloud } from '../cloud.ts'
+import { s3ClientOf } from '../s3-client.ts'
 
 let cloud: Cloud
 let s3: S3Client
@@ -22,14 +23,7 @@ before(async () => {
     { after: (fn) => void cleanups.push(fn) },
     { withoutWorker: true, env: { HAVN_S3_WEBSITE_DOMAIN: 'web.test' } },
   )
-  const { s3AccessKeyId: accessKeyId, s3SecretAccessKey: secretAccessKey } = cloud.credentials
-  s3 = new S3Client({
-    endpoint: cloud.s3Url,
-    region: 'eu-north-1',
-    forcePathStyle: true,
-    maxAttempts: 1,
-    credentials: { accessKeyId, secretAccessKey },
-  })
+  s3 = s3ClientOf(cloud)
 })
 test.after(async () => {
   s3.destroy()

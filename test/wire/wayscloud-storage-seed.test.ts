@@ -7,6 +7,7 @@ import { execFile } from 'node:child_process'
 import { before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { ListBucketsCommand, S3Client } from '@aws-sdk/client-s3'
+import { s3ClientOf } from '../s3-client.ts'
 import { type Wire, wireOfSuite } from './wire.ts'
 
 const HEADER = '-H "X-API-Key: YOUR_API_KEY"'
@@ -145,13 +146,7 @@ describe('the curl lines of the published Storage page', () => {
     const listed = await wire.call<Json>('GET', path, undefined, key)
     const { secret_key, ...shown } = made.body
     assert.deepEqual(listed.body, { keys: [shown], total: 1 })
-    const s3 = new S3Client({
-      endpoint: wire.s3Url,
-      region: 'eu-north-1',
-      forcePathStyle: true,
-      maxAttempts: 1,
-      credentials: { accessKeyId: made.body.access_key, secretAccessKey: secret_key },
-    })
+    const s3 = s3ClientOf(wire, { accessKeyId: made.body.access_key, secretAccessKey: secret_key })
     assert.deepEqual(
       (await s3.send(new ListBucketsCommand({}))).Buckets?.map(({ Name }) => Name),
       ['my-bucket'],
