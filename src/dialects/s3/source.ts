@@ -24,6 +24,8 @@ export function createSource(
   let received = 0
   let isContinued = !isAwaited
   const change = createSignal(request)
+  // A reader who stopped early never comes back to the end: a form's file is over before its body is.
+  response.once('close', change.end)
 
   async function* read(): AsyncGenerator<Buffer> {
     if (!isContinued) {
@@ -39,9 +41,9 @@ export function createSource(
         } else if (request.readableEnded) {
           if (!request.complete) throw new S3Error('IncompleteBody')
           return
-        } else if (request.destroyed) {
+        } else if (request.destroyed || change.isOver()) {
           throw new S3Error('IncompleteBody', undefined, { cause: request.errored ?? undefined })
-        } else if (!(await change.wait(idleMs))) {
+        } else if (!(await change.wait(idleMs)) && !change.isOver()) {
           throw new S3Error('RequestTimeout')
         }
       }
@@ -59,7 +61,9 @@ function createSignal(request: IncomingMessage) {
   const happened = () => wake?.(true)
   const EVENTS = ['readable', 'end', 'close', 'error'] as const
   let isListening = false
+  let isOver = false
   return {
+    isOver: () => isOver,
     wait(ms: number): Promise<boolean> {
       if (!isListening) {
         isListening = true
@@ -76,8 +80,10 @@ function createSignal(request: IncomingMessage) {
       })
     },
     end(): void {
+      isOver = true
       clearTimeout(timer)
       for (const event of EVENTS) request.off(event, happened)
+      wake?.(false)
     },
   }
 }
