@@ -38,6 +38,8 @@ async function createSingle(client: Client, key: string, id: BlobId, sizeBytes: 
     async discard() {
       if (isFinished || isDiscarded) return
       isDiscarded = true
+      // A cluster that has all the bytes may go on without us, and would bring the key back after its removal.
+      if (written === sizeBytes) await upload.finish().catch(() => {})
       upload.abort()
       await remove(client, key)
     },
