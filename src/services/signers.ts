@@ -1,8 +1,9 @@
 /**
  * The access keys that signatures are checked with, always as the database has them when a request comes: a key that
- * was revoked, limited or whose account was suspended before opens nothing. Requests that come while one question is
- * under way share the next, so the busier a process is, the less the strictness costs.
+ * was revoked or whose account was suspended before opens nothing. Requests that come in one turn of the event loop
+ * share a question, so the busier a process is, the less the strictness costs.
  */
+import { askAtOnce } from '../lib/at-once.ts'
 import { unseal } from '../lib/secrets.ts'
 import { canonicalIdOf } from '../model/canonical-id.ts'
 import * as accessKeys from '../store/access-keys.ts'
@@ -28,31 +29,14 @@ const OPENED_MAX = 10_000
 const TOUCH_MS = 30_000
 
 export function createSigners(db: Db, masterKey: Buffer, warn: (message: string, error?: unknown) => void): Signers {
-  type Answer = PromiseWithResolvers<Signer | null>
-  let next = new Map<string, Answer>()
-  let isAsking = false
+  const rowOf = askAtOnce(ASKED_AT_ONCE_MAX, async (ids: readonly string[]) => {
+    const rows = await accessKeys.findForSigning(db, ids)
+    const found = new Map(rows.map((row) => [row.accessKeyId, row]))
+    return ids.map((id) => found.get(id))
+  })
   // Opening a seal costs more than the look-up; the sealed text says whether it is still the same.
   const opened = new Map<string, { sealed: Buffer; secret: string; canonicalId: string }>()
   const used = new Set<string>()
-
-  async function ask(): Promise<void> {
-    isAsking = true
-    while (next.size > 0) {
-      const batch = [...next].slice(0, ASKED_AT_ONCE_MAX)
-      next = new Map([...next].slice(ASKED_AT_ONCE_MAX))
-      try {
-        const rows = await accessKeys.findForSigning(
-          db,
-          batch.map(([id]) => id),
-        )
-        const found = new Map(rows.map((row) => [row.accessKeyId, row]))
-        for (const [id, { resolve }] of batch) resolve(signerOf(found.get(id)))
-      } catch (error) {
-        for (const [, { reject }] of batch) reject(error)
-      }
-    }
-    isAsking = false
-  }
 
   function signerOf(row: accessKeys.SigningKey | undefined): Signer | null {
     if (!row) return null
@@ -81,13 +65,8 @@ export function createSigners(db: Db, masterKey: Buffer, warn: (message: string,
   return {
     async find(accessKeyId) {
       if (!ACCESS_KEY_ID.test(accessKeyId)) return null
-      let answer = next.get(accessKeyId)
-      if (!answer) {
-        answer = Promise.withResolvers()
-        next.set(accessKeyId, answer)
-      }
-      if (!isAsking) void ask()
-      return answer.promise
+      // Opened by each for himself: a seal that does not open is nobody else's trouble.
+      return signerOf(await rowOf(accessKeyId))
     },
     async stop() {
       clearInterval(timer)

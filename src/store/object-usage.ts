@@ -16,18 +16,6 @@ export async function count(tx: Db, bucketNumber: number, change: UsageChange): 
     ${uploadBytes}::bigint)`.execute(tx)
 }
 
-/**
- * Whether the bucket's account may not hold so much more. Exact when it is counted in the same transaction, which keeps
- * the others of the account out where it must.
- */
-export async function exceedsQuota(tx: Db, bucketNumber: number, bytes: number, versions: number): Promise<boolean> {
-  const { rows } = await sql<{ exceeds: boolean }>`
-    SELECT exceeds_quota(a.id, a.quota_bytes, a.quota_objects, ${bytes}::bigint, ${versions}::bigint) AS exceeds
-    FROM bucket b JOIN account a ON a.id = b.account_id
-    WHERE b.number = ${bucketNumber} AND (a.quota_bytes IS NOT NULL OR a.quota_objects IS NOT NULL)`.execute(tx)
-  return rows[0]?.exceeds ?? false
-}
-
 /** How many bytes the account may still store; null = any number. A glance: nothing holds it. */
 export async function bytesLeft(db: Db, accountId: AccountId): Promise<number | null> {
   const { rows } = await sql<{ left: number }>`
