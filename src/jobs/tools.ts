@@ -1,13 +1,14 @@
 /** What the strands of a worker may use. Built once in main/worker.ts. */
 import type { ComputeDriver } from '../drivers/compute/compute.ts'
 import type { ObjectsDriver } from '../drivers/objects/objects.ts'
+import type { TaskProgramName } from '../drivers/tasks/tasks.ts'
 import type { ErrorCode } from '../model/errors.ts'
 import type { HostId } from '../model/ids.ts'
 import type { Db } from '../store/db.ts'
 
 /** Detached work on the host, found again by its id. */
 export interface TaskTools {
-  ensureStarted(id: string, program: 'image-build' | 'image-import', input: unknown): Promise<void>
+  ensureStarted(id: string, program: TaskProgramName, input: unknown): Promise<void>
   read(id: string): Promise<TaskStatus>
   remove(id: string): Promise<void>
 }

@@ -18,6 +18,8 @@ export function createHostWork(paths: Paths): HostWork {
   const places = {
     'image-build': { imagesFolder: paths.images, cacheFolder: join(paths.images, 'cache') },
     'image-import': { imagesFolder: paths.images },
+    'backup-upload': {},
+    'backup-restore': {},
   }
   return {
     tasks: {

@@ -15,6 +15,9 @@ const KINDS = {
   incident: 'inc',
   audit: 'aud',
   bucket: 'bkt',
+  snapshot: 'snap',
+  backup: 'bkp',
+  receipt: 'rcpt',
 } as const
 export type Noun = keyof typeof KINDS
 
@@ -26,6 +29,9 @@ export type InstanceId = Branded<'inst'>
 export type OperationId = Branded<'op'>
 export type IncidentId = Branded<'inc'>
 export type BucketId = Branded<'bkt'>
+export type SnapshotId = Branded<'snap'>
+export type BackupId = Branded<'bkp'>
+export type ReceiptId = Branded<'rcpt'>
 
 export type IdOf<N extends Noun> = Branded<(typeof KINDS)[N]>
 export interface Identity<N extends Noun> {

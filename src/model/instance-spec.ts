@@ -23,4 +23,6 @@ export interface InstanceSpec {
   passwordHash: string | null
   /** TCP port on the host's loopback that leads to the guest's port 22, where the network has no routes. */
   sshPort: number | null
+  /** It has its network card, and nothing is plugged into it: for machines that only prove a backup. */
+  isIsolated?: boolean
 }

@@ -8,6 +8,12 @@ export const OPERATION_KINDS = [
   'instance.stop',
   'instance.reboot',
   'instance.delete',
+  'instance.restore',
+  'snapshot.create',
+  'snapshot.rollback',
+  'snapshot.delete',
+  'backup.create',
+  'backup.verify',
   'image.build',
   'image.import',
 ] as const

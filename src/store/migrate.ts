@@ -14,6 +14,7 @@ import * as storageTiers from './migrations/0006-storage-tiers.ts'
 import * as multipart from './migrations/0007-multipart.ts'
 import * as clock from './migrations/0008-clock.ts'
 import * as suspension from './migrations/0009-suspension.ts'
+import * as backups from './migrations/0010-backups.ts'
 
 interface Migration {
   name: string
@@ -30,6 +31,7 @@ export const MIGRATIONS: readonly Migration[] = [
   multipart,
   clock,
   suspension,
+  backups,
 ]
 
 const LOCK = 0x4861766e // "Havn"

@@ -1,14 +1,36 @@
 /** The tables as TypeScript sees them; migrations/ is what makes them. */
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely'
 import type { Acl } from '../model/acl.ts'
+import type {
+  BackupFrequency,
+  BackupKind,
+  BackupOrigin,
+  BackupState,
+  Consistency,
+  RetentionDays,
+  Weekday,
+} from '../model/backup.ts'
 import type { BucketSettings, StorageTier, Versioning } from '../model/bucket.ts'
 import type { ImageState } from '../model/catalog.ts'
-import type { AccountId, ApiKeyId, BucketId, HostId, IncidentId, InstanceId, OperationId } from '../model/ids.ts'
+import type {
+  AccountId,
+  ApiKeyId,
+  BackupId,
+  BucketId,
+  HostId,
+  IncidentId,
+  InstanceId,
+  OperationId,
+  ReceiptId,
+  SnapshotId,
+} from '../model/ids.ts'
 import type { InstanceState, Power } from '../model/instance.ts'
 import type { Checksum, ChecksumAlgorithm, ChecksumType, Encryption, ObjectPart } from '../model/object.ts'
 import type { RetentionMode } from '../model/object-lock.ts'
 import type { OperationKind, OperationState } from '../model/operation.ts'
+import type { ReceiptCheck, ReceiptState } from '../model/receipt.ts'
 import type { KeyService, Scope } from '../model/scopes.ts'
+import type { SnapshotState } from '../model/snapshot.ts'
 
 type Timestamp = ColumnType<Date, Date | string, Date | string>
 type TimestampByDefault = ColumnType<Date, Date | string | undefined, Date | string>
@@ -144,6 +166,8 @@ export interface Schema {
     purge_at: Timestamp | null
     crash_count: Generated<number>
     crashed_at: Timestamp | null
+    source_backup_id: BackupId | null
+    restore_backup_id: BackupId | null
     created_at: TimestampByDefault
     provisioned_at: Timestamp | null
     started_at: Timestamp | null
@@ -371,5 +395,93 @@ export interface Schema {
     write_requests: Generated<number>
     bytes_in: Generated<number>
     bytes_out: Generated<number>
+  }
+  snapshot: {
+    id: SnapshotId
+    uuid: string
+    number: GeneratedAlways<number>
+    account_id: AccountId
+    instance_id: InstanceId
+    generation: number
+    name: string
+    description: string | null
+    has_memory: boolean
+    state: Generated<SnapshotState>
+    state_reason: string | null
+    disk_bytes: number | null
+    memory_bytes: number | null
+    created_at: TimestampByDefault
+    taken_at: Timestamp | null
+  }
+  backup_key: { account_id: AccountId; sealed: Buffer; created_at: TimestampByDefault }
+  backup_policy: {
+    instance_id: InstanceId
+    enabled: boolean
+    frequency: BackupFrequency
+    day_of_week: Weekday
+    time: string
+    retention_days: RetentionDays
+    next_at: Timestamp | null
+    last_at: Timestamp | null
+    updated_at: TimestampByDefault
+  }
+  backup: {
+    id: BackupId
+    uuid: string
+    number: GeneratedAlways<number>
+    short_id: string
+    account_id: AccountId
+    instance_id: InstanceId
+    host_id: HostId | null
+    kind: BackupKind
+    label: string | null
+    policy_due_at: Timestamp | null
+    state: Generated<BackupState>
+    state_reason: string | null
+    origin: Json<BackupOrigin>
+    consistency: Consistency | null
+    consistency_reason: string | null
+    frozen_ms: number | null
+    disk_bytes: number | null
+    data_bytes: number | null
+    read_bytes: number | null
+    stored_bytes: number | null
+    added_bytes: number | null
+    manifest_blob_id: string | null
+    chunks: number[] | null
+    created_at: TimestampByDefault
+    point_at: Timestamp | null
+    completed_at: Timestamp | null
+    expires_at: Timestamp | null
+    deleted_at: Timestamp | null
+  }
+  backup_chunk: {
+    number: GeneratedAlways<number>
+    account_id: AccountId
+    digest: Buffer
+    blob_id: string
+    stored_bytes: number
+    unreferenced_at: Timestamp | null
+  }
+  receipt: {
+    id: ReceiptId
+    uuid: string
+    number: GeneratedAlways<number>
+    backup_id: BackupId
+    account_id: AccountId
+    host_id: HostId | null
+    machine_id: InstanceId
+    is_scheduled: boolean
+    state: Generated<ReceiptState>
+    state_reason: string | null
+    consistency: Consistency | null
+    restored_bytes: number | null
+    restore_ms: number | null
+    boot_ms: number | null
+    checks: JsonByDefault<ReceiptCheck[]>
+    serial_tail: string | null
+    screenshot: Buffer | null
+    started_at: TimestampByDefault
+    finished_at: Timestamp | null
   }
 }

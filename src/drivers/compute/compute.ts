@@ -4,6 +4,7 @@
  * middle finds its things again. A verb that cannot finish throws: `unavailable` when trying again may help, another
  * `CloudError` when it cannot. No verb waits for the guest; what waits says so.
  */
+import type { Consistency } from '../../model/backup.ts'
 import type { InstanceId } from '../../model/ids.ts'
 import type { InstanceSpec } from '../../model/instance-spec.ts'
 
@@ -57,7 +58,112 @@ export interface HostResource {
   instanceId: InstanceId | null
 }
 
-export interface ComputeDriver {
+/** One snapshot as it lies in the disk's file. */
+export interface SnapshotFacts {
+  tag: string
+  hasMemory: boolean
+  /** Of the saved memory; 0 without. */
+  memoryBytes: number
+  /** By how much the file grew when it was taken, memory included; null where it was not this call that took it. */
+  grownBytes: number | null
+}
+
+export interface SnapshotVerbs {
+  /**
+   * The snapshot `tag` is in the disk's file. With memory the guest must run and is paused for a moment (`conflict`
+   * when it does not run); without, it may run or not. Twice is once.
+   */
+  ensureSnapshot(
+    spec: InstanceSpec,
+    tag: string,
+    options: { withMemory: boolean },
+    signal: AbortSignal,
+  ): Promise<SnapshotFacts>
+  /**
+   * The disk holds what it held then; what was written since is lost. With memory the guest runs on from that moment,
+   * with its clock set right, whether it ran before or not; without, it must not run (`conflict`). Marks of exports are
+   * dropped first: they know nothing of the leap. `not_found` when there is no such snapshot.
+   */
+  rollbackToSnapshot(
+    spec: InstanceSpec,
+    tag: string,
+    options: { withMemory: boolean },
+    signal: AbortSignal,
+  ): Promise<void>
+  /** The snapshot is not there, the guest running or not. */
+  ensureSnapshotAbsent(spec: InstanceSpec, tag: string, signal: AbortSignal): Promise<void>
+  listSnapshots(id: InstanceId): Promise<SnapshotFacts[]>
+}
+
+/** Where the bytes of an export are read. */
+export type DiskSource =
+  /** An NBD server on a unix socket; `dirtyBitmap` is the meta context that says what changed since the mark. */
+  | { kind: 'nbd'; socket: string; exportName: string; dirtyBitmap: string | null }
+  /** A raw file of which only `extents` hold data. */
+  | { kind: 'file'; path: string; extents: { offset: number; length: number }[] }
+
+/** A disk as it was at one moment, readable while the guest goes on. */
+export interface DiskExport {
+  source: DiskSource
+  diskBytes: number
+  /** The moment; another one tells that the export was opened anew. */
+  pointAt: Date
+  consistency: Consistency
+  /** Why it is no better, for people; null when it is as good as it gets. */
+  consistencyReason: string | null
+  /** How long the guest's file systems stood still; null when they did not. */
+  frozenMs: number | null
+}
+
+export interface ExportVerbs {
+  /**
+   * The export `name` is open. The same one when it still is; otherwise it is opened anew, at another moment: an export
+   * ends with the guest's process, and with every verb that needs the stopped disk for itself (power never waits for a
+   * backup). From its moment on a mark of that name notes what changes. `changedSince` names an older mark: where that
+   * is there and sound, the source tells what changed since.
+   */
+  openExport(
+    spec: InstanceSpec,
+    name: string,
+    options: { changedSince: string | null },
+    signal: AbortSignal,
+  ): Promise<DiskExport>
+  /** The export is closed and all it needed is gone. `keep`: its own mark stays and all others go; otherwise the reverse. */
+  closeExport(id: InstanceId, name: string, options: { keep: boolean }, signal: AbortSignal): Promise<void>
+}
+
+/** What the guest agent says of the guest; nulls where it says nothing. */
+export interface GuestReport {
+  answers: boolean
+  os: string | null
+  uptimeSeconds: number | null
+}
+export interface FilesystemReport {
+  /** `1`, `2` …; `disk` when it has no partitions. */
+  partition: string
+  type: string | null
+  outcome: 'clean' | 'errors' | 'unknown'
+  detail: string
+}
+
+export interface DiskVerbs {
+  /** Where a root disk of this generation is to be written before `replaceDisk`; what lay there half done is gone. */
+  prepareDisk(spec: InstanceSpec): Promise<{ file: string; format: 'qcow2' | 'raw' }>
+  /**
+   * The prepared disk is the root disk, from one moment to the next; snapshots and marks go with the old one. Done
+   * already when nothing is prepared and a disk is there. `conflict` while the instance runs.
+   */
+  replaceDisk(spec: InstanceSpec, signal: AbortSignal): Promise<void>
+  /** Nothing prepared is left. */
+  discardPreparedDisk(spec: InstanceSpec): Promise<void>
+  /** What its screen shows, PNG; null when it does not run or has none. */
+  screenshot(id: InstanceId): Promise<Buffer | null>
+  inspectGuest(id: InstanceId): Promise<GuestReport>
+  /** Checks the file systems of a stopped instance's disk without writing to it. */
+  checkFilesystems(spec: InstanceSpec, signal: AbortSignal): Promise<FilesystemReport[]>
+}
+
+export interface ComputeDriver extends SnapshotVerbs, ExportVerbs, DiskVerbs {
   readonly name: 'qemu' | 'simulator' | 'incus'
   /** Get ready on this host: folders, network table, accelerator probe, adopting what still runs. Safe to repeat. */
   open(): Promise<void>

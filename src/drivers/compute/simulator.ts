@@ -212,6 +212,19 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     waitForSsh: (spec, waitMs, signal) =>
       verb('waitForSsh', spec.id, signal, () => waitForBanner(spec.id, waitMs, signal)),
 
+    ensureSnapshot: pending,
+    rollbackToSnapshot: pending,
+    ensureSnapshotAbsent: pending,
+    listSnapshots: pending,
+    openExport: pending,
+    closeExport: pending,
+    prepareDisk: pending,
+    replaceDisk: pending,
+    discardPreparedDisk: pending,
+    screenshot: pending,
+    inspectGuest: pending,
+    checkFilesystems: pending,
+
     observe: (id) => verb('observe', id, null, () => observeMachine(machines.get(id), clock.now())),
 
     list: () =>
@@ -259,4 +272,9 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     neverReady: (id) => void change(id, { neverReady: true }),
     setStats: (id, stats) => void change(id, { stats }),
   }
+}
+
+// Placeholders that each owner replaces.
+const pending = async (): Promise<never> => {
+  throw new CloudError('unavailable', 'not built yet')
 }

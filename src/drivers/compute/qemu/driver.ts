@@ -55,6 +55,19 @@ export function createQemuDriver(options: QemuOptions): ComputeDriver {
     forgetSecrets: (spec) => exclusively(spec.id, () => forgetSecrets(context, spec)),
     waitForSsh: (spec, waitMs, signal) => waitForSsh(context, spec, waitMs, signal),
 
+    ensureSnapshot: pending,
+    rollbackToSnapshot: pending,
+    ensureSnapshotAbsent: pending,
+    listSnapshots: pending,
+    openExport: pending,
+    closeExport: pending,
+    prepareDisk: pending,
+    replaceDisk: pending,
+    discardPreparedDisk: pending,
+    screenshot: pending,
+    inspectGuest: pending,
+    checkFilesystems: pending,
+
     hostFacts: () => hostFacts(context),
     observe: (id) => observe(context, id),
     list: () => list(context),
@@ -82,4 +95,9 @@ async function makeDisk(context: QemuContext, spec: InstanceSpec, signal: AbortS
 async function pressPowerButton(context: QemuContext, id: InstanceId): Promise<void> {
   if ((await observe(context, id)).power !== 'running') return
   await answering(context, id, (qmp) => qmp.execute('system_powerdown'))
+}
+
+// Placeholders that each owner replaces.
+const pending = async (): Promise<never> => {
+  throw new CloudError('unavailable', 'not built yet')
 }
