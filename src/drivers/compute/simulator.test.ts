@@ -8,6 +8,7 @@ import { CloudError } from '../../model/errors.ts'
 import { type InstanceId, newIdentity } from '../../model/ids.ts'
 import type { InstanceSpec } from './compute.ts'
 import { computeContract } from './contract.ts'
+import { snapshotContract } from './contract-snapshots.ts'
 import { createSimulator, type Simulator, type SimulatorOptions } from './simulator.ts'
 
 const { signal } = new AbortController()
@@ -74,6 +75,25 @@ computeContract('simulator', async () => {
     kill: async (id) => all.at(-1)!.crash(id),
     async close() {
       for (const simulator of all) await simulator.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+})
+
+snapshotContract('simulator', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'havn-simulator-'))
+  let simulator = createSimulator({ folder, bootMs: 5 })
+  return {
+    driver: simulator,
+    spec,
+    write: async ({ id }, text) => simulator.write(id, text),
+    read: async ({ id }) => simulator.read(id),
+    async reopen() {
+      simulator = createSimulator({ folder, bootMs: 5 })
+      return simulator
+    },
+    async close() {
+      await simulator.close()
       rmSync(folder, { recursive: true, force: true })
     },
   }

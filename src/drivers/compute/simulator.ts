@@ -10,7 +10,18 @@ import type { InstanceId } from '../../model/ids.ts'
 import type { ComputeDriver, HostFacts, InstanceStats } from './compute.ts'
 import { createFaults, type Fault, type Verb } from './simulator/faults.ts'
 import { type Journal, openJournal } from './simulator/journal.ts'
-import { isUp, logOf, type Machine, newMachine, observeMachine, resourcesOf } from './simulator/machine.ts'
+import {
+  contentOf,
+  isUp,
+  logOf,
+  type Machine,
+  newMachine,
+  observeMachine,
+  onlyDisk,
+  resourcesOf,
+} from './simulator/machine.ts'
+import type { SimulatorParts } from './simulator/parts.ts'
+import { snapshotVerbs } from './simulator/snapshots.ts'
 
 export interface SimulatorOptions {
   /** The machines live here; two drivers on one folder see the same machines. */
@@ -36,6 +47,9 @@ export interface Simulator extends ComputeDriver {
   /** Its SSH banner never shows; may be said before it is made. */
   neverReady(id: InstanceId): void
   setStats(id: InstanceId, stats: Partial<InstanceStats> | null): void
+  /** Somebody in the guest changes what its disk holds. */
+  write(id: InstanceId, text: string): void
+  read(id: InstanceId): string
 }
 
 const UNKNOWN_STATS: Omit<InstanceStats, 'measuredAt'> = {
@@ -96,6 +110,12 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       .catch(() => {}) // closed before
   }
 
+  function machineWithDisk(id: InstanceId): Machine {
+    const machine = machines.get(id)
+    if (!machine || machine.disks.length === 0) throw new Error(`${id} has no disk`)
+    return machine
+  }
+
   /** Runs a verb between its scripted faults. */
   async function verb<T>(
     name: Verb,
@@ -139,6 +159,8 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     }
   }
 
+  const parts: SimulatorParts = { clock, bootMs, folder, find: (id) => machines.get(id), change, verb }
+
   return {
     name: 'simulator',
 
@@ -174,7 +196,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
         }
         change(spec.id, {
           hostname: spec.hostname,
-          disks: [spec.generation], // what a rebuild replaced is of no use once the new one runs
+          ...onlyDisk(machines.get(spec.id)!, spec.generation), // what a rebuild replaced is of no use any more
           power: 'running',
           startedAt: now,
           readyAt: now + bootMs,
@@ -212,10 +234,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     waitForSsh: (spec, waitMs, signal) =>
       verb('waitForSsh', spec.id, signal, () => waitForBanner(spec.id, waitMs, signal)),
 
-    ensureSnapshot: pending,
-    rollbackToSnapshot: pending,
-    ensureSnapshotAbsent: pending,
-    listSnapshots: pending,
+    ...snapshotVerbs(parts),
     openExport: pending,
     closeExport: pending,
     prepareDisk: pending,
@@ -271,6 +290,11 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     hang: (id) => void change(id, { isHung: true }),
     neverReady: (id) => void change(id, { neverReady: true }),
     setStats: (id, stats) => void change(id, { stats }),
+    write(id, text) {
+      const machine = machineWithDisk(id)
+      change(id, { contents: { ...machine.contents, [Math.max(...machine.disks)]: text } })
+    },
+    read: (id) => contentOf(machineWithDisk(id)),
   }
 }
 

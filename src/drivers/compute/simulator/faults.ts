@@ -15,6 +15,10 @@ export type Verb =
   | 'readLog'
   | 'resources'
   | 'hostFacts'
+  | 'ensureSnapshot'
+  | 'rollbackToSnapshot'
+  | 'ensureSnapshotAbsent'
+  | 'listSnapshots'
 
 export interface Fault {
   verb: Verb

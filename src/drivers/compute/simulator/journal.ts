@@ -9,7 +9,7 @@
 import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { InstanceId } from '../../../model/ids.ts'
-import type { Machine } from './machine.ts'
+import { type Machine, newMachine } from './machine.ts'
 
 type Line = Machine | { id: InstanceId; gone: true }
 
@@ -80,7 +80,7 @@ export function openJournal(folder: string): Journal {
 
 function apply(machines: Map<InstanceId, Machine>, line: Line): void {
   if ('gone' in line) machines.delete(line.id)
-  else machines.set(line.id, line)
+  else machines.set(line.id, { ...newMachine(line.id), ...line }) // an older Havn wrote fewer fields
 }
 
 function endTornLine(fd: number): void {

@@ -11,6 +11,9 @@ export interface Machine {
   hostname: string
   /** Generations whose disk is there. */
   disks: number[]
+  /** The little text that each disk holds, by generation; one that is not here is empty. */
+  contents: Record<number, string>
+  snapshots: SimulatedSnapshot[]
   power: 'running' | 'stopped' | 'crashed'
   startedAt: number | null
   /** From here on the SSH banner shows. */
@@ -23,10 +26,20 @@ export interface Machine {
   stats: Partial<InstanceStats> | null
 }
 
+export interface SimulatedSnapshot {
+  tag: string
+  /** Of the disk that it lies in. */
+  generation: number
+  hasMemory: boolean
+  content: string
+}
+
 export const newMachine = (id: InstanceId): Machine => ({
   id,
   hostname: '',
   disks: [],
+  contents: {},
+  snapshots: [],
   power: 'stopped',
   startedAt: null,
   readyAt: null,
@@ -51,6 +64,16 @@ export const isUp = (machine: Machine | undefined, now: number): machine is Mach
   machine?.power === 'running' && !isOff(machine, now)
 
 const isOff = (machine: Machine, now: number): boolean => machine.offAt !== null && machine.offAt <= now
+
+/** What the disk of the newest generation holds. */
+export const contentOf = ({ disks, contents }: Machine): string => contents[Math.max(...disks)] ?? ''
+
+/** The machine's changes when only the disk of this generation is left: what lies in the others goes with them. */
+export const onlyDisk = ({ contents, snapshots }: Machine, generation: number) => ({
+  disks: [generation],
+  contents: { [generation]: contents[generation] ?? '' },
+  snapshots: snapshots.filter((snapshot) => snapshot.generation === generation),
+})
 
 /** A process that is there, running or off, and every disk. */
 export function resourcesOf(machine: Machine): HostResource[] {
