@@ -8,6 +8,7 @@ import { type Clock, realClock } from '../../lib/clock.ts'
 import { CloudError } from '../../model/errors.ts'
 import type { InstanceId } from '../../model/ids.ts'
 import type { ComputeDriver, HostFacts, InstanceStats } from './compute.ts'
+import { endExports, exportResources, exportVerbs } from './simulator/exports.ts'
 import { createFaults, type Fault, type Verb } from './simulator/faults.ts'
 import { type Journal, openJournal } from './simulator/journal.ts'
 import {
@@ -194,6 +195,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
         if (!machines.get(spec.id)?.disks.includes(spec.generation)) {
           throw new CloudError('unavailable', `${spec.id} has no disk of generation ${spec.generation} yet`)
         }
+        endExports(parts, spec.id)
         change(spec.id, {
           hostname: spec.hostname,
           ...onlyDisk(machines.get(spec.id)!, spec.generation), // what a rebuild replaced is of no use any more
@@ -216,6 +218,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
 
     ensureStopped: (id, signal) =>
       verb('ensureStopped', id, signal, () => {
+        endExports(parts, id)
         const machine = machines.get(id)
         if (!machine || machine.power === 'stopped') return
         change(id, { power: 'stopped', startedAt: null, readyAt: null, offAt: null, isHung: false })
@@ -223,6 +226,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
 
     ensureAbsent: (id, signal) =>
       verb('ensureAbsent', id, signal, () => {
+        endExports(parts, id)
         if (!machines.has(id)) return
         opened().writeGone(id)
         machines.delete(id)
@@ -235,8 +239,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       verb('waitForSsh', spec.id, signal, () => waitForBanner(spec.id, waitMs, signal)),
 
     ...snapshotVerbs(parts),
-    openExport: pending,
-    closeExport: pending,
+    ...exportVerbs(parts),
     prepareDisk: pending,
     replaceDisk: pending,
     discardPreparedDisk: pending,
@@ -270,7 +273,8 @@ export function createSimulator(options: SimulatorOptions): Simulator {
         return log.subarray(Math.max(0, log.length - maxBytes))
       }),
 
-    resources: () => verb('resources', null, null, () => [...machines.values()].flatMap(resourcesOf)),
+    resources: () =>
+      verb('resources', null, null, () => [...[...machines.values()].flatMap(resourcesOf), ...exportResources(folder)]),
 
     async removeHostParts() {}, // there are none
     onChange: (listener) => void listeners.push(listener),
@@ -284,6 +288,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     },
     crash(id) {
       if (machines.get(id)?.power !== 'running') return
+      endExports(parts, id)
       change(id, { power: 'crashed', startedAt: null, readyAt: null, offAt: null })
       announce(id)
     },

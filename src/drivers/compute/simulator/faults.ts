@@ -19,6 +19,8 @@ export type Verb =
   | 'rollbackToSnapshot'
   | 'ensureSnapshotAbsent'
   | 'listSnapshots'
+  | 'openExport'
+  | 'closeExport'
 
 export interface Fault {
   verb: Verb

@@ -14,6 +14,7 @@ export interface Machine {
   /** The little text that each disk holds, by generation; one that is not here is empty. */
   contents: Record<number, string>
   snapshots: SimulatedSnapshot[]
+  exports: OpenExport[]
   power: 'running' | 'stopped' | 'crashed'
   startedAt: number | null
   /** From here on the SSH banner shows. */
@@ -34,12 +35,24 @@ export interface SimulatedSnapshot {
   content: string
 }
 
+export interface OpenExport {
+  name: string
+  /** Of the disk that was exported. */
+  generation: number
+  pointAt: number
+  /** The guest ran at that moment. */
+  wasUp: boolean
+  diskBytes: number
+  dataBytes: number
+}
+
 export const newMachine = (id: InstanceId): Machine => ({
   id,
   hostname: '',
   disks: [],
   contents: {},
   snapshots: [],
+  exports: [],
   power: 'stopped',
   startedAt: null,
   readyAt: null,

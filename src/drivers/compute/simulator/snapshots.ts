@@ -1,10 +1,12 @@
 /** Snapshots of machines that do not exist: what the disk held then, and whether the machine ran on from there. */
 import { CloudError, notFound } from '../../../model/errors.ts'
 import type { InstanceSpec, SnapshotFacts, SnapshotVerbs } from '../compute.ts'
+import { endExports } from './exports.ts'
 import { isUp, type Machine, type SimulatedSnapshot } from './machine.ts'
 import type { SimulatorParts } from './parts.ts'
 
-export function snapshotVerbs({ clock, bootMs, find, change, verb }: SimulatorParts): SnapshotVerbs {
+export function snapshotVerbs(parts: SimulatorParts): SnapshotVerbs {
+  const { clock, bootMs, find, change, verb } = parts
   function withDisk({ id, generation }: InstanceSpec): Machine {
     const machine = find(id)
     if (machine?.disks.includes(generation)) return machine
@@ -38,6 +40,7 @@ export function snapshotVerbs({ clock, bootMs, find, change, verb }: SimulatorPa
         if (isRunning && !withMemory) {
           throw new CloudError('conflict', 'the instance runs: stop it before its disk goes back')
         }
+        endExports(parts, spec.id)
         change(spec.id, {
           contents: { ...machine.contents, [spec.generation]: snapshot.content },
           ...(withMemory && !isRunning
