@@ -20,7 +20,7 @@ const PLANNER = '-c jit=off -c random_page_cost=1.1'
 
 const NATIVE = `
   SELECT i.id, i.uuid, i.number, i.account_id, i.name, i.hostname, i.state, i.state_reason, i.suspended_reason,
-         i.region_id, i.vcpus, i.memory_mib, i.disk_gib, i.mac, i.host_id, i.ssh_port,
+         i.region_id, i.vcpus, i.memory_mib, i.disk_gib, i.mac, i.host_id, i.ssh_port, i.backups_enabled,
          i.created_at, i.provisioned_at, i.started_at, i.updated_at,
          p.id AS plan_id, p.number AS plan_number, p.name AS plan_name, p.vcpus AS plan_vcpus,
          p.memory_mib AS plan_memory_mib, p.disk_gib AS plan_disk_gib, p.traffic_tb, p.price_monthly_minor, p.currency,
@@ -111,6 +111,7 @@ const nativeInstance = (row: any) => ({
   mac: row.mac,
   hostId: row.host_id,
   sshPort: row.ssh_port,
+  automaticBackups: row.backups_enabled,
   createdAt: row.created_at,
   provisionedAt: row.provisioned_at,
   startedAt: row.started_at,

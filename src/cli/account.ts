@@ -12,12 +12,19 @@ const accountCreate: Command = {
     email: { type: 'string', value: 'EMAIL', help: 'whose it is; one account per address' },
     name: { type: 'string', value: 'NAME', help: 'default: the e-mail address' },
     operator: { type: 'boolean', help: 'may see and do everything' },
+    credit: { type: 'string', value: 'AMOUNT', help: 'what its instances may cost a month; default: none = unlimited' },
     ...JSON_OPTION,
   },
   async run(cli, args) {
     const [email, name] = [args.text('email'), args.text('name')]
     if (email === undefined) throw new CliError('usage', 'account create needs --email EMAIL')
-    const body = { email, isOperator: args.flag('operator'), ...(name !== undefined && { name }) }
+    const credit = args.text('credit')
+    const body = {
+      email,
+      isOperator: args.flag('operator'),
+      ...(name !== undefined && { name }),
+      ...(credit !== undefined && { creditMinor: minorOf(credit) }),
+    }
     const made = await cli.client.call('createAccount', { body })
     cli.print(args.flag('json') ? json(made) : fields(Object.entries(made)))
     return undefined
@@ -129,6 +136,40 @@ function limitOf(name: string, text: string): number | null {
   return value
 }
 
+const accountCredit: Command = {
+  name: 'account credit',
+  summary: 'what the instances of an account may cost a month, and cost; operators may change it',
+  positionals: ['EMAIL|ID?', 'AMOUNT?'],
+  options: JSON_OPTION,
+  async run(cli, args) {
+    const [ref, amount] = [args.at['EMAIL|ID'], args.at.AMOUNT]
+    const found =
+      ref === undefined
+        ? await cli.client.call('getCredit')
+        : amount === undefined
+          ? await cli.client.call('getCreditOf', { id: ref })
+          : await cli.client.call('setCredit', { id: ref, body: { creditMinor: minorOf(amount) } })
+    const major = (minor: number) => (minor / 100).toFixed(2)
+    cli.print(
+      args.flag('json')
+        ? json(found)
+        : fields([
+            ['credit', found.creditMinor === null ? 'unlimited' : major(found.creditMinor)],
+            ['committed', `${major(found.committedMinor)} a month`],
+          ]),
+    )
+    return undefined
+  },
+}
+
+/** In the currency of the plans, all of which have hundredths. */
+function minorOf(text: string): number | null {
+  if (text === 'none') return null
+  const minor = /^\d+(\.\d{1,2})?$/.test(text) ? Math.round(Number(text) * 100) : Number.NaN
+  if (!Number.isSafeInteger(minor)) throw new CliError('usage', 'an amount is a number like 500 or 99.50, or none')
+  return minor
+}
+
 const keyCreate: Command = {
   name: 'key create',
   summary: 'create an API key, whose text is shown once',
@@ -209,5 +250,11 @@ const keyRevoke: Command = {
   },
 }
 
-export const accountCommands: readonly Command[] = [accountCreate, accountList, accountShow, accountQuota]
+export const accountCommands: readonly Command[] = [
+  accountCreate,
+  accountList,
+  accountShow,
+  accountQuota,
+  accountCredit,
+]
 export const keyCommands: readonly Command[] = [keyCreate, keyList, keyRevoke]

@@ -19,7 +19,14 @@ const create: Command = {
     plan: { type: 'string', value: 'PLAN', help: 'how large it is; default: the smallest' },
     region: { type: 'string', value: 'REGION', help: 'where it stands' },
     'ssh-key': { type: 'string', value: 'FILE', multiple: true, help: 'public key that may log in as root' },
+    'ssh-key-id': {
+      type: 'string',
+      value: 'KEY',
+      multiple: true,
+      help: 'stored key (./havn ssh-key list): name or id',
+    },
     hostname: { type: 'string', value: 'HOST', help: 'default: made from the name' },
+    backups: { type: 'boolean', help: 'is backed up by itself' },
     ...WAIT_OPTIONS,
     ...JSON_OPTION,
   },
@@ -28,21 +35,24 @@ const create: Command = {
     if (imageId === undefined)
       throw new CliError('usage', 'instance create needs --image IMAGE; ./havn image list shows them')
     const [planId, regionId, hostname] = [args.text('plan'), args.text('region'), args.text('hostname')]
+    const stored = args.texts('ssh-key-id')
     const made = await cli.client.call('createInstance', {
       body: {
         name: args.at.NAME!,
         imageId,
-        sshKeys: args.texts('ssh-key').map(readKey),
+        sshKeys: args.texts('ssh-key').map(readKeyFile),
         ...(planId !== undefined && { planId }),
         ...(regionId !== undefined && { regionId }),
         ...(hostname !== undefined && { hostname }),
+        ...(stored.length > 0 && { sshKeyIds: stored }),
+        ...(args.flag('backups') && { automaticBackups: true }),
       },
     })
     return answer(cli, args, made)
   },
 }
 
-function readKey(file: string): string {
+export function readKeyFile(file: string): string {
   try {
     return readFileSync(file, 'utf8').trim()
   } catch (error) {
@@ -120,6 +130,7 @@ function face(it: Instance, keyFile: string): string {
     // Without root the network is user-mode: the addresses have no route, and people must know.
     ['reach', reach(it)],
     ['ssh', target && sshLine(target, keyFile)],
+    ['backups', it.automaticBackups ? 'automatic' : 'not automatic'],
     ['created', it.createdAt],
     ['started', it.startedAt],
   ])
@@ -128,6 +139,33 @@ function face(it: Instance, keyFile: string): string {
 function reach({ sshPort, state }: Instance): string | null {
   if (sshPort !== null) return `only SSH, on 127.0.0.1:${sshPort} (user-mode network)`
   return state === 'running' ? 'its addresses answer' : null
+}
+
+const update: Command = {
+  name: 'instance update',
+  summary: 'rename an instance, switch its automatic backups',
+  positionals: NAME,
+  options: {
+    name: { type: 'string', value: 'NAME', help: 'what people call it' },
+    hostname: { type: 'string', value: 'HOST', help: 'the guest learns of it when it is built anew' },
+    backups: { type: 'string', value: 'on|off', help: 'whether it is backed up by itself' },
+    ...JSON_OPTION,
+  },
+  async run(cli, args) {
+    const [name, hostname, backups] = [args.text('name'), args.text('hostname'), args.text('backups')]
+    if (backups !== undefined && backups !== 'on' && backups !== 'off')
+      throw new CliError('usage', '--backups is on or off')
+    const instance = await cli.client.call('updateInstance', {
+      id: args.at.NAME!,
+      body: {
+        ...(name !== undefined && { name }),
+        ...(hostname !== undefined && { hostname }),
+        ...(backups !== undefined && { automaticBackups: backups === 'on' }),
+      },
+    })
+    cli.print(args.flag('json') ? json(instance) : face(instance, cli.sshKeyFile))
+    return undefined
+  },
 }
 
 /** Start, stop, reboot: the same manner. */
@@ -186,6 +224,7 @@ export const instanceCommands: readonly Command[] = [
   create,
   list,
   show,
+  update,
   power('start', 'startInstance'),
   power('stop', 'stopInstance'),
   power('reboot', 'rebootInstance'),

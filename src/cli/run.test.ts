@@ -28,6 +28,7 @@ const instance: Instance = {
   state: 'running',
   stateReason: null,
   suspendedReason: null,
+  automaticBackups: false,
   regionId: 'oslo',
   plan,
   image: { id: 'micro', number: 1, name: 'Micro Linux', family: 'micro', version: '1' },

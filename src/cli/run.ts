@@ -10,6 +10,7 @@ import { objectCommands } from './object.ts'
 import { operatorCommands } from './operator.ts'
 import { s3Commands } from './s3.ts'
 import { ssh } from './ssh.ts'
+import { sshKeyCommands } from './ssh-key.ts'
 import { status } from './status.ts'
 
 export const COMMANDS: readonly Command[] = [
@@ -20,6 +21,7 @@ export const COMMANDS: readonly Command[] = [
   ...bucketCommands,
   ...objectCommands,
   ...s3Commands,
+  ...sshKeyCommands,
   ...keyCommands,
   ...accountCommands,
   ...operatorCommands,

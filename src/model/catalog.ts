@@ -5,6 +5,10 @@
 import { z } from 'zod'
 import { STORAGE_TIERS } from './bucket.ts'
 
+/** What a dialect calls a thing where it has a word of its own: `{"<dialect>": "word"}`. */
+const Names = z.record(z.string(), z.string().min(1).max(64))
+export type Names = z.infer<typeof Names>
+
 const Region = z.strictObject({
   id: z.string().regex(/^[a-z0-9-]{1,32}$/),
   name: z.string(),
@@ -12,6 +16,8 @@ const Region = z.strictObject({
   city: z.string(),
   /** Other words for it, compared without case; unique over the file. */
   aliases: z.array(z.string()).default([]),
+  /** They are understood like aliases. */
+  names: Names.default({}),
   /** This machine stands here: it is the one region that the `qemu` driver serves. */
   local: z.boolean().default(false),
 })
@@ -28,6 +34,7 @@ const Plan = z.strictObject({
   /** In minor units of `currency`. */
   priceMonthlyMinor: z.int().nonnegative(),
   currency: z.string().length(3),
+  names: Names.default({}),
 })
 
 const Image = z.strictObject({
@@ -41,6 +48,7 @@ const Image = z.strictObject({
   minDiskGib: z.int().positive().default(1),
   /** `micro` and `debian-12` can be built here; all others come by import. */
   builder: z.enum(['micro', 'debian']).nullable().default(null),
+  names: Names.default({}),
 })
 
 const Pool = z.strictObject({

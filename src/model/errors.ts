@@ -2,6 +2,8 @@
  * The one error class below the dialects and its closed list of codes. No HTTP here: each dialect has one exhaustive
  * table from these codes to its own status and words.
  */
+import type { InstanceState } from './instance.ts'
+
 export const ERROR_CODES = [
   'invalid', // the input is wrong; `field` says where
   'unauthenticated', // no or an unknown credential
@@ -36,6 +38,8 @@ export interface CloudErrorDetails {
   /** The noun and the id as the caller wrote it, for `not_found`. */
   resource?: { noun: string; id: string }
   retryAfterSeconds?: number
+  /** The state that forbids it, for `conflict`. */
+  state?: InstanceState | 'suspended'
   cause?: unknown
 }
 

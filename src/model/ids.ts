@@ -18,6 +18,7 @@ const KINDS = {
   snapshot: 'snap',
   backup: 'bkp',
   receipt: 'rcpt',
+  sshKey: 'ssh',
 } as const
 export type Noun = keyof typeof KINDS
 
@@ -32,6 +33,7 @@ export type BucketId = Branded<'bkt'>
 export type SnapshotId = Branded<'snap'>
 export type BackupId = Branded<'bkp'>
 export type ReceiptId = Branded<'rcpt'>
+export type SshKeyId = Branded<'ssh'>
 
 export type IdOf<N extends Noun> = Branded<(typeof KINDS)[N]>
 export interface Identity<N extends Noun> {

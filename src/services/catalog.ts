@@ -6,10 +6,15 @@ import type { Ctx } from './ctx.ts'
 
 export const regions = (ctx: Pick<Ctx, 'db'>): Promise<catalog.Region[]> => catalog.listRegions(ctx.db)
 
-/** By id or any of its aliases; blanks around and case do not count. */
+/** By id, any of its aliases or what any dialect calls it; blanks around and case do not count. */
 export async function findRegion(ctx: Pick<Ctx, 'db'>, word: string): Promise<catalog.Region | undefined> {
   const wanted = word.trim().toLowerCase()
-  return (await regions(ctx)).find((region) => region.id === wanted || region.aliases.includes(wanted))
+  const words = ({ id, aliases, names }: catalog.Region) => [
+    id,
+    ...aliases,
+    ...Object.values(names).map((name) => name.toLowerCase()),
+  ]
+  return (await regions(ctx)).find((region) => words(region).includes(wanted))
 }
 
 export const plans = (ctx: Pick<Ctx, 'db'>): Promise<catalog.Plan[]> => catalog.listPlans(ctx.db)
@@ -18,9 +23,9 @@ export const plans = (ctx: Pick<Ctx, 'db'>): Promise<catalog.Plan[]> => catalog.
 export const images = (ctx: Pick<Ctx, 'db'>): Promise<imageRows.Image[]> => imageRows.list(ctx.db)
 
 /** The plan that a choice means, the first one when nothing was chosen. */
-export async function choosePlan(ctx: Ctx, id: string | undefined): Promise<catalog.Plan> {
+export async function choosePlan(ctx: Ctx, id: string | number | undefined): Promise<catalog.Plan> {
   const offered = await plans(ctx)
-  const plan = id === undefined ? offered[0] : offered.find((candidate) => candidate.id === id)
+  const plan = id === undefined ? offered[0] : offered.find(isCalled(id))
   if (!plan) throw unknown('planId', id, offered)
   return plan
 }
@@ -39,10 +44,9 @@ export async function chooseRegion(ctx: Ctx, word: string | undefined): Promise<
 }
 
 /** The image that a choice means, the first installed one when nothing was chosen. Only an installed one will do. */
-export async function chooseImage(ctx: Ctx, id: string | undefined): Promise<imageRows.Image> {
+export async function chooseImage(ctx: Ctx, id: string | number | undefined): Promise<imageRows.Image> {
   const offered = await images(ctx)
-  const image =
-    id === undefined ? offered.find(({ state }) => state === 'available') : offered.find((one) => one.id === id)
+  const image = id === undefined ? offered.find(({ state }) => state === 'available') : offered.find(isCalled(id))
   if (!image && id === undefined) throw new CloudError('unavailable', 'no image is installed yet; build or import one')
   if (!image) throw unknown('imageId', id, offered)
   if (image.state !== 'available') {
@@ -51,6 +55,9 @@ export async function chooseImage(ctx: Ctx, id: string | undefined): Promise<ima
   return image
 }
 
+const isCalled = (word: string | number) => (one: { id: string; number: number }) =>
+  (typeof word === 'number' ? one.number : one.id) === word
+
 const howToGet = (image: imageRows.Image): string =>
   image.state === 'building' || image.state === 'importing'
     ? 'wait until it is there'
@@ -58,14 +65,18 @@ const howToGet = (image: imageRows.Image): string =>
       ? `the operator can run: havn image build ${image.id}`
       : `the operator can run: havn image import FILE --sha256 … --os ${image.id}`
 
-function unknown(field: string, given: string | undefined, offered: readonly { id: string }[]): CloudError {
+function unknown(field: string, given: string | number | undefined, offered: readonly { id: string }[]): CloudError {
   const noun = field.replace(/Id$/, '')
-  return refuse(field, given, `no ${noun} ${JSON.stringify(given)}; there is ${offered.map(({ id }) => id).join(', ')}`)
+  const message = `no ${noun} ${JSON.stringify(given)}; there is ${offered.map(({ id }) => id).join(', ')}`
+  return refuse(field, given, message, 'unknown_choice')
 }
 
-/** `unknown_choice` lets a dialect answer these as its own kind of refusal, apart from malformed input. */
-function refuse(field: string, input: string | undefined, message: string): CloudError {
-  return new CloudError('invalid', message, {
-    issues: [{ where: 'body', path: [field], code: 'unknown_choice', message, input }],
-  })
+/** `unknown_choice` and `unavailable_choice` let a dialect tell these refusals from malformed input. */
+function refuse(
+  field: string,
+  input: string | number | undefined,
+  message: string,
+  code = 'unavailable_choice',
+): CloudError {
+  return new CloudError('invalid', message, { issues: [{ where: 'body', path: [field], code, message, input }] })
 }

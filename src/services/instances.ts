@@ -4,7 +4,7 @@ import { startStrand } from '../jobs/engine/start.ts'
 import { instanceStrand } from '../jobs/instance.ts'
 import { canEverFit } from '../jobs/placement.ts'
 import { CloudError, invalidField, notFound } from '../model/errors.ts'
-import { type InstanceId, newIdentity } from '../model/ids.ts'
+import { type AccountId, type InstanceId, newIdentity } from '../model/ids.ts'
 import {
   canInstance,
   HOSTNAME_RULE,
@@ -15,6 +15,7 @@ import {
 } from '../model/instance.ts'
 import type { OperationKind } from '../model/operation.ts'
 import { normalizeSshKey } from '../model/ssh-key.ts'
+import * as accounts from '../store/accounts.ts'
 import * as addresses from '../store/addresses.ts'
 import { atomically, type Db, now } from '../store/db.ts'
 import * as hosts from '../store/hosts.ts'
@@ -26,8 +27,12 @@ import * as statistics from '../store/stats.ts'
 import * as strands from '../store/strands.ts'
 import { chooseImage, choosePlan, chooseRegion, findRegion } from './catalog.ts'
 import { allow, type Ctx, visibleAccount } from './ctx.ts'
+import * as storedKeys from './ssh-keys.ts'
 
 export type { Instance }
+
+/** A text may be the text id, the UUID, the number or a name that is the caller's only one; a number is the number. */
+export type Ref = string | number
 
 export interface Accepted {
   instance: Instance
@@ -36,6 +41,7 @@ export interface Accepted {
 
 export interface ListInput {
   states?: readonly InstanceState[]
+  isSuspended?: boolean
   /** An id or alias; one that means nothing matches nothing. */
   region?: string
   name?: string
@@ -56,20 +62,19 @@ export async function list(
   })
 }
 
-/** By text id, UUID, number, or a name that is the caller's only one. */
-export async function get(ctx: Ctx, ref: string): Promise<Instance> {
+export async function get(ctx: Ctx, ref: Ref): Promise<Instance> {
   allow(ctx, 'instances:read')
   return find(ctx, ref)
 }
 
-async function find(ctx: Ctx, ref: string): Promise<Instance> {
+async function find(ctx: Ctx, ref: Ref): Promise<Instance> {
   const found = await instances.find(ctx.db, ref, { accountId: visibleAccount(ctx) })
   if (found.length > 1) {
     const ids = found.map(({ id }) => id).join(', ')
     throw new CloudError('conflict', `${JSON.stringify(ref)} is the name of ${found.length} instances: ${ids}`)
   }
   const [instance] = found
-  if (!instance) throw notFound('instance', ref)
+  if (!instance) throw notFound('instance', String(ref))
   return instance
 }
 
@@ -77,19 +82,26 @@ export interface CreateInput {
   /** What people call it; the host name when absent. */
   name?: string
   hostname?: string
-  planId?: string
-  /** Id or alias. */
+  /** Id or number. */
+  planId?: string | number
+  /** Id, alias or name. */
   regionId?: string
-  imageId?: string
+  /** Id or number. */
+  imageId?: string | number
+  /** OpenSSH public keys. */
   sshKeys?: readonly string[]
+  /** Stored keys of the account. */
+  sshKeyIds?: readonly (string | number)[]
   /** crypt(3) form, for root. */
   passwordHash?: string
+  /** Default: no. */
+  automaticBackups?: boolean
 }
 
 export async function create(ctx: Ctx, input: CreateInput): Promise<Accepted> {
   allow(ctx, 'instances:write')
   const hostname = hostnameOf(input)
-  const sshKeys = cleanSshKeys(input.sshKeys ?? [])
+  const sshKeys = await chooseSshKeys(ctx, input)
   const [plan, region, image] = [
     await choosePlan(ctx, input.planId),
     await chooseRegion(ctx, input.regionId),
@@ -115,6 +127,7 @@ export async function create(ctx: Ctx, input: CreateInput): Promise<Accepted> {
     throw new CloudError('no_capacity', `no host in ${region.id} is large enough for plan ${plan.id}`)
   }
   return atomically(ctx.db, async (tx) => {
+    await demandCredit(tx, ctx.caller.accountId, plan)
     const identity = newIdentity('instance')
     await instances.insert(tx, {
       ...identity,
@@ -130,6 +143,7 @@ export async function create(ctx: Ctx, input: CreateInput): Promise<Accepted> {
       mac: newMac(),
       sshKeys: ctx.settings.ownSshKey ? [...sshKeys, ctx.settings.ownSshKey] : sshKeys,
       passwordHash: input.passwordHash ?? null,
+      automaticBackups: input.automaticBackups ?? false,
     })
     await allocateAddresses(tx, region.id, identity.id)
     await startStrand(tx, instanceStrand, identity.id)
@@ -150,9 +164,13 @@ function hostnameOf({ name, hostname }: CreateInput): string {
   throw invalidField('hostname', HOSTNAME_RULE, hostname ?? name)
 }
 
+async function chooseSshKeys(ctx: Ctx, { sshKeys = [], sshKeyIds = [] }: CreateInput): Promise<string[]> {
+  if (sshKeys.length + sshKeyIds.length > SSH_KEYS_MAX) throw invalidField('sshKeys', `at most ${SSH_KEYS_MAX} keys`)
+  return [...new Set([...cleanSshKeys(sshKeys), ...(await storedKeys.choose(ctx, sshKeyIds))])]
+}
+
 function cleanSshKeys(keys: readonly string[]): string[] {
-  if (keys.length > SSH_KEYS_MAX) throw invalidField('sshKeys', `at most ${SSH_KEYS_MAX} keys`)
-  const clean = keys.map((key, index) => {
+  return keys.map((key, index) => {
     const line = normalizeSshKey(key)
     if (line) return line
     const message =
@@ -161,7 +179,23 @@ function cleanSshKeys(keys: readonly string[]): string[] {
       issues: [{ where: 'body', path: ['sshKeys', index], code: 'custom', message, input: key }],
     })
   })
-  return [...new Set(clean)]
+}
+
+/**
+ * Credit covers the monthly price of every instance that an account has, the new one included; what it deleted no longer
+ * counts. The account's row stays locked until the instance is there, so two creates cannot spend the same credit.
+ */
+async function demandCredit(tx: Db, accountId: AccountId, plan: { id: string; priceMonthlyMinor: number }) {
+  if ((await accounts.credit(tx, accountId)) === null) return
+  await accounts.lock(tx, accountId)
+  const credit = await accounts.credit(tx, accountId)
+  if (credit === null) return
+  const needed = (await instances.monthlyPrice(tx, accountId)) + plan.priceMonthlyMinor
+  if (needed <= credit) return
+  throw new CloudError(
+    'insufficient_credit',
+    `the credit does not cover plan ${plan.id}: with it all instances cost ${needed / 100} a month, the credit is ${credit / 100}`,
+  )
 }
 
 /** Locally administered, unicast, under QEMU's customary prefix. */
@@ -186,13 +220,13 @@ export interface PowerOptions {
   ifAlready?: 'accept' | 'refuse'
 }
 
-export const start = (ctx: Ctx, ref: string, options?: PowerOptions) =>
+export const start = (ctx: Ctx, ref: Ref, options?: PowerOptions) =>
   power(ctx, ref, { action: 'start', becomes: 'starting', already: 'running', ...options })
 
-export const stop = (ctx: Ctx, ref: string, options?: PowerOptions) =>
+export const stop = (ctx: Ctx, ref: Ref, options?: PowerOptions) =>
   power(ctx, ref, { action: 'stop', becomes: 'stopping', already: 'stopped', ...options })
 
-export const reboot = (ctx: Ctx, ref: string, options: { ifStopped?: 'start' | 'refuse' } = {}) =>
+export const reboot = (ctx: Ctx, ref: Ref, options: { ifStopped?: 'start' | 'refuse' } = {}) =>
   power(ctx, ref, { action: 'reboot', becomes: 'rebooting', startIfStopped: options.ifStopped === 'start' })
 
 interface PowerChange extends PowerOptions {
@@ -205,24 +239,24 @@ interface PowerChange extends PowerOptions {
 /** `operation` is null when the instance already was as wished and that is accepted. */
 async function power(
   ctx: Ctx,
-  ref: string,
+  ref: Ref,
   wish: PowerChange,
 ): Promise<{ instance: Instance; operation: Operation | null }> {
   allow(ctx, 'instances:write')
   const { id } = await find(ctx, ref)
   return atomically(ctx.db, async (tx) => {
     const row = await instances.lock(tx, id)
-    if (row.delete_requested_at) throw notFound('instance', ref)
+    if (row.delete_requested_at) throw notFound('instance', String(ref))
     if (row.state === wish.already && wish.ifAlready === 'accept') {
       return { instance: await instances.get(tx, id), operation: null }
     }
     const starts = wish.action === 'start' || (wish.startIfStopped === true && row.state === 'stopped')
     const action = starts ? 'start' : wish.action
     if (row.suspended_reason !== null && action !== 'stop') {
-      throw new CloudError('conflict', `the instance is suspended: ${row.suspended_reason}`)
+      throw new CloudError('conflict', `the instance is suspended: ${row.suspended_reason}`, { state: 'suspended' })
     }
     if (!canInstance(action, row.state)) {
-      throw new CloudError('conflict', `cannot ${wish.action} an instance that is ${row.state}`)
+      throw new CloudError('conflict', `cannot ${wish.action} an instance that is ${row.state}`, { state: row.state })
     }
     await instances.change(tx, id, {
       state: starts ? 'starting' : wish.becomes,
@@ -238,12 +272,12 @@ async function power(
  * Accepted in every state; whatever else is under way is cancelled. From here on callers see `not_found`. Without
  * `purge`, disk and addresses are kept for the hours in which a deletion can be taken back.
  */
-export async function remove(ctx: Ctx, ref: string, { purge = false } = {}): Promise<Accepted> {
+export async function remove(ctx: Ctx, ref: Ref, { purge = false } = {}): Promise<Accepted> {
   allow(ctx, 'instances:write')
   const { id } = await find(ctx, ref)
   return atomically(ctx.db, async (tx) => {
     const row = await instances.lock(tx, id)
-    if (row.delete_requested_at) throw notFound('instance', ref)
+    if (row.delete_requested_at) throw notFound('instance', String(ref))
     await instances.requestDelete(tx, id, purge ? 0 : ctx.settings.recoverHours)
     const open = await operations.findOpen(tx, id)
     if (open) await operations.finish(tx, id, [open.kind], 'cancelled', { message: 'the instance was deleted' })
@@ -253,13 +287,24 @@ export async function remove(ctx: Ctx, ref: string, { purge = false } = {}): Pro
   })
 }
 
-export async function rename(ctx: Ctx, ref: string, { name }: { name: string }): Promise<Instance> {
+/**
+ * What is left out stays. The guest itself learns of a new host name when it is built anew: until then it is its owner's
+ * to change inside.
+ */
+export async function update(ctx: Ctx, ref: Ref, input: instances.InstanceUpdate): Promise<Instance> {
   allow(ctx, 'instances:write')
   const { id } = await find(ctx, ref)
+  const { name, hostname, ...rest } = input
+  if (hostname !== undefined && !isHostname(hostname)) throw invalidField('hostname', HOSTNAME_RULE, hostname)
   return atomically(ctx.db, async (tx) => {
     const row = await instances.lock(tx, id)
-    if (row.delete_requested_at) throw notFound('instance', ref)
-    await instances.rename(tx, id, name.trim())
+    if (row.delete_requested_at) throw notFound('instance', String(ref))
+    const changes = {
+      ...(name !== undefined && { name: name.trim() }),
+      ...(hostname !== undefined && { hostname }),
+      ...rest,
+    }
+    if (Object.keys(changes).length > 0) await instances.update(tx, id, changes)
     return instances.get(tx, id)
   })
 }
@@ -281,7 +326,7 @@ export interface Stats {
 const STALE_MS = 60_000
 
 /** What was measured; null what nothing measures. Traffic counts since creation and stays readable while it is off. */
-export async function stats(ctx: Ctx, ref: string): Promise<Stats> {
+export async function stats(ctx: Ctx, ref: Ref): Promise<Stats> {
   const instance = await get(ctx, ref)
   const time = await now(ctx.db)
   const row = await statistics.find(ctx.db, instance.id)
@@ -309,7 +354,7 @@ export async function stats(ctx: Ctx, ref: string): Promise<Stats> {
 }
 
 /** The end of the serial console's log. */
-export async function log(ctx: Ctx, ref: string, maxBytes: number): Promise<Buffer> {
+export async function log(ctx: Ctx, ref: Ref, maxBytes: number): Promise<Buffer> {
   const instance = await get(ctx, ref)
   return ctx.compute.readLog(instance.id, maxBytes)
 }

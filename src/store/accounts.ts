@@ -69,6 +69,16 @@ export async function lock(tx: Db, id: AccountId): Promise<void> {
   await sql`SELECT 1 FROM account WHERE id = ${id} FOR NO KEY UPDATE`.execute(tx)
 }
 
+/** Minor units; null = unlimited. */
+export async function credit(db: Db, id: AccountId): Promise<number | null> {
+  const row = await db.selectFrom('account').select('credit_minor').where('id', '=', id).executeTakeFirstOrThrow()
+  return row.credit_minor
+}
+
+export async function setCredit(tx: Db, id: AccountId, creditMinor: number | null): Promise<void> {
+  await tx.updateTable('account').set({ credit_minor: creditMinor }).where('id', '=', id).execute()
+}
+
 /** Of all its buckets together; null = no limit, except that the number of buckets has one anyway. */
 export interface StorageQuota {
   bytes: number | null

@@ -1,6 +1,6 @@
 /** The catalogue's rows: regions, plans and images. The file is the truth for what they are, the rows for image states. */
 import { sql } from 'kysely'
-import type { Catalog } from '../model/catalog.ts'
+import type { Catalog, Names } from '../model/catalog.ts'
 import type { Db } from './db.ts'
 import * as storageTiers from './storage-tiers.ts'
 
@@ -16,6 +16,7 @@ export async function sync(tx: Db, catalog: Catalog): Promise<void> {
       country: region.country,
       city: region.city,
       aliases: region.aliases.map((alias) => alias.toLowerCase()),
+      names: JSON.stringify(region.names),
       retired: false,
     }
     await tx
@@ -35,6 +36,7 @@ export async function sync(tx: Db, catalog: Catalog): Promise<void> {
       traffic_tb: plan.trafficTb,
       price_monthly_minor: plan.priceMonthlyMinor,
       currency: plan.currency,
+      names: JSON.stringify(plan.names),
       retired: false,
     }
     await tx
@@ -54,6 +56,7 @@ export async function sync(tx: Db, catalog: Catalog): Promise<void> {
       min_memory_mib: image.minMemoryMib,
       min_disk_gib: image.minDiskGib,
       builder: image.builder,
+      names: JSON.stringify(image.names),
       retired: false,
     }
     await tx
@@ -71,6 +74,7 @@ export interface Region {
   country: string
   city: string
   aliases: string[]
+  names: Names
   /** A host of it is online. */
   available: boolean
 }
@@ -78,7 +82,7 @@ export interface Region {
 export const listRegions = (db: Db): Promise<Region[]> =>
   db
     .selectFrom('region')
-    .select(['id', 'name', 'country', 'city', 'aliases'])
+    .select(['id', 'name', 'country', 'city', 'aliases', 'names'])
     .select(
       sql<boolean>`EXISTS (SELECT 1 FROM host WHERE region_id = region.id AND is_online
         AND seen_at > cloud_now() - interval '30 seconds')`.as('available'),
@@ -97,6 +101,7 @@ export interface Plan {
   trafficTb: number
   priceMonthlyMinor: number
   currency: string
+  names: Names
 }
 
 const PLAN_COLUMNS = [
@@ -109,6 +114,7 @@ const PLAN_COLUMNS = [
   'traffic_tb as trafficTb',
   'price_monthly_minor as priceMonthlyMinor',
   'currency',
+  'names',
 ] as const
 
 export const listPlans = (db: Db): Promise<Plan[]> =>

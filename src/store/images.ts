@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { ImageState } from '../model/catalog.ts'
+import type { ImageState, Names } from '../model/catalog.ts'
 import { notFound } from '../model/errors.ts'
 import type { Db } from './db.ts'
 import * as events from './events.ts'
@@ -14,6 +14,7 @@ export interface Image {
   minMemoryMib: number
   minDiskGib: number
   builder: 'micro' | 'debian' | null
+  names: Names
   state: ImageState
   stateReason: string | null
   digest: string | null
@@ -32,6 +33,7 @@ const COLUMNS = [
   'min_memory_mib as minMemoryMib',
   'min_disk_gib as minDiskGib',
   'builder',
+  'names',
   'state',
   'state_reason as stateReason',
   'digest',

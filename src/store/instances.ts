@@ -1,4 +1,5 @@
 import { type RawBuilder, type Selectable, sql } from 'kysely'
+import type { Names } from '../model/catalog.ts'
 import { notFound } from '../model/errors.ts'
 import { type AccountId, type HostId, type InstanceId, isUuid } from '../model/ids.ts'
 import type { InstanceState, Power } from '../model/instance.ts'
@@ -14,6 +15,7 @@ export interface Instance {
   number: number
   accountId: AccountId
   regionId: string
+  regionNames: Names
   hostId: HostId | null
   name: string
   hostname: string
@@ -30,8 +32,9 @@ export interface Instance {
     trafficTb: number
     priceMonthlyMinor: number
     currency: string
+    names: Names
   }
-  image: { id: string; number: number; name: string; family: string; version: string }
+  image: { id: string; number: number; name: string; family: string; version: string; names: Names }
   vcpus: number
   memoryMib: number
   diskGib: number
@@ -40,6 +43,8 @@ export interface Instance {
   ipv6: string | null
   /** On the host's loopback, where instances have no route. */
   sshPort: number | null
+  /** Whether it is backed up by itself, under the policy it has or the usual one. */
+  automaticBackups: boolean
   createdAt: Date
   /** Its first SSH banner. */
   provisionedAt: Date | null
@@ -56,13 +61,14 @@ const ADDRESSES = `LEFT JOIN LATERAL (
 const SELECT = sql.raw(`
   SELECT instance.id, instance.uuid, instance.number, instance.account_id, instance.region_id, instance.host_id,
     instance.name, instance.hostname, instance.state, instance.state_reason, instance.suspended_reason, instance.vcpus, instance.memory_mib, instance.disk_gib,
-    instance.mac, instance.ssh_port, instance.created_at, instance.provisioned_at, instance.started_at,
+    instance.mac, instance.ssh_port, instance.backups_enabled, instance.created_at, instance.provisioned_at, instance.started_at,
     instance.updated_at, plan.id AS plan_id, plan.number AS plan_number, plan.name AS plan_name,
     plan.vcpus AS plan_vcpus, plan.memory_mib AS plan_memory_mib, plan.disk_gib AS plan_disk_gib, plan.traffic_tb,
-    plan.price_monthly_minor, plan.currency, image.id AS image_id, image.number AS image_number,
-    image.name AS image_name, image.family, image.version,
+    plan.price_monthly_minor, plan.currency, plan.names AS plan_names, image.id AS image_id, image.number AS image_number,
+    image.name AS image_name, image.family, image.version, image.names AS image_names, region.names AS region_names,
     ip.ipv4, ip.ipv6
   FROM instance JOIN plan ON plan.id = instance.plan_id JOIN image ON image.id = instance.image_id
+    JOIN region ON region.id = instance.region_id
     ${ADDRESSES}`)
 
 type Row = Pick<
@@ -85,6 +91,7 @@ type Row = Pick<
   | 'disk_gib'
   | 'mac'
   | 'ssh_port'
+  | 'backups_enabled'
   | 'created_at'
   | 'provisioned_at'
   | 'started_at'
@@ -97,8 +104,11 @@ type Row = Pick<
     plan_vcpus: number
     plan_memory_mib: number
     plan_disk_gib: number
+    plan_names: Names
     image_number: number
     image_name: string
+    image_names: Names
+    region_names: Names
     ipv4: string | null
     ipv6: string | null
   }
@@ -109,6 +119,7 @@ const asInstance = (row: Row): Instance => ({
   number: row.number,
   accountId: row.account_id,
   regionId: row.region_id,
+  regionNames: row.region_names,
   hostId: row.host_id,
   name: row.name,
   hostname: row.hostname,
@@ -125,6 +136,7 @@ const asInstance = (row: Row): Instance => ({
     trafficTb: row.traffic_tb,
     priceMonthlyMinor: row.price_monthly_minor,
     currency: row.currency,
+    names: row.plan_names,
   },
   image: {
     id: row.image_id,
@@ -132,6 +144,7 @@ const asInstance = (row: Row): Instance => ({
     name: row.image_name,
     family: row.family,
     version: row.version,
+    names: row.image_names,
   },
   vcpus: row.vcpus,
   memoryMib: row.memory_mib,
@@ -140,6 +153,7 @@ const asInstance = (row: Row): Instance => ({
   ipv4: row.ipv4,
   ipv6: row.ipv6,
   sshPort: row.ssh_port,
+  automaticBackups: row.backups_enabled,
   createdAt: row.created_at,
   provisionedAt: row.provisioned_at,
   startedAt: row.started_at,
@@ -149,6 +163,7 @@ const asInstance = (row: Row): Instance => ({
 export interface InstanceFilter {
   accountId: AccountId | null
   states?: readonly InstanceState[]
+  isSuspended?: boolean
   regionId?: string
   name?: string
   limit?: number
@@ -157,11 +172,12 @@ export interface InstanceFilter {
 
 /** What is not deleted, oldest first. */
 export async function list(db: Db, filter: InstanceFilter): Promise<{ items: Instance[]; total: number }> {
-  const { accountId, states, regionId, name, limit, offset = 0 } = filter
+  const { accountId, states, isSuspended, regionId, name, limit, offset = 0 } = filter
   const wanted = sql.join(
     [
       visibleTo(accountId),
       ...(states === undefined ? [] : [sql`instance.state = ANY(${states})`]),
+      ...(isSuspended === undefined ? [] : [sql`(instance.suspended_reason IS NOT NULL) = ${isSuspended}`]),
       ...(regionId === undefined ? [] : [sql`instance.region_id = ${regionId}`]),
       ...(name === undefined ? [] : [sql`instance.name = ${name}`]),
     ],
@@ -172,7 +188,7 @@ export async function list(db: Db, filter: InstanceFilter): Promise<{ items: Ins
   const items = rows.map(asInstance)
   const isLastPage = limit === undefined || items.length < limit
   if (isLastPage && (items.length > 0 || offset === 0)) return { items, total: offset + items.length }
-  const isNarrowed = states !== undefined || regionId !== undefined || name !== undefined
+  const isNarrowed = states !== undefined || isSuspended !== undefined || regionId !== undefined || name !== undefined
   return { items, total: isNarrowed ? await count(db, wanted) : await countAll(db, accountId) }
 }
 
@@ -207,10 +223,11 @@ export interface Visibility {
 
 /**
  * What a caller's word may mean: a text id, a UUID or a number names one instance; a name or host name may name several
- * (ten at most are returned). What is deleted or of another account is not there.
+ * (ten at most are returned). What comes as a number is a number and nothing else. What is deleted or of another account
+ * is not there.
  */
-export async function find(db: Db, ref: string, { accountId }: Visibility): Promise<Instance[]> {
-  if (ref.length === 0 || ref.length > 255 || ref.includes('\0')) return []
+export async function find(db: Db, ref: string | number, { accountId }: Visibility): Promise<Instance[]> {
+  if (typeof ref === 'string' && (ref.length === 0 || ref.length > 255 || ref.includes('\0'))) return []
   const visible = visibleTo(accountId)
   for (const meaning of meaningsOf(ref)) {
     const { rows } = await sql<Row>`
@@ -221,7 +238,8 @@ export async function find(db: Db, ref: string, { accountId }: Visibility): Prom
 }
 
 /** Names last: an id is never mistaken for the name of another. */
-function meaningsOf(ref: string): RawBuilder<unknown>[] {
+function meaningsOf(ref: string | number): RawBuilder<unknown>[] {
+  if (typeof ref === 'number') return [sql`instance.number = ${ref}`]
   const named = sql`(instance.name = ${ref} OR instance.hostname = ${ref})`
   if (isUuid(ref)) return [sql`instance.uuid = ${ref.toLowerCase()}`, named]
   if (/^inst_[0-9a-z]{26}$/.test(ref)) return [sql`instance.id = ${ref}`, named]
@@ -251,12 +269,15 @@ export interface NewInstance {
   mac: string
   sshKeys: readonly string[]
   passwordHash: string | null
+  automaticBackups: boolean
 }
 
 export async function insert(tx: Db, instance: NewInstance): Promise<void> {
   await tx
+    // Read once: who has never been changed shows two equal times.
+    .with('reading', (db) => db.selectNoFrom(sql<Date>`cloud_now()`.as('now')))
     .insertInto('instance')
-    .values({
+    .values((eb) => ({
       id: instance.id,
       uuid: instance.uuid,
       account_id: instance.accountId,
@@ -271,7 +292,10 @@ export async function insert(tx: Db, instance: NewInstance): Promise<void> {
       mac: instance.mac,
       ssh_keys: [...instance.sshKeys],
       password_hash: instance.passwordHash,
-    })
+      backups_enabled: instance.automaticBackups,
+      created_at: eb.selectFrom('reading').select('now'),
+      updated_at: eb.selectFrom('reading').select('now'),
+    }))
     .execute()
   await announce(tx, instance.id)
 }
@@ -325,9 +349,37 @@ async function announce(tx: Db, id: InstanceId): Promise<void> {
   })
 }
 
-export async function rename(tx: Db, id: InstanceId, name: string): Promise<void> {
-  await tx.updateTable('instance').set({ name, updated_at: sql<Date>`cloud_now()` }).where('id', '=', id).execute()
+export interface InstanceUpdate {
+  name?: string
+  hostname?: string
+  automaticBackups?: boolean
+}
+
+/** What is left out stays. */
+export async function update(
+  tx: Db,
+  id: InstanceId,
+  { name, hostname, automaticBackups }: InstanceUpdate,
+): Promise<void> {
+  await tx
+    .updateTable('instance')
+    .set({
+      ...(name !== undefined && { name }),
+      ...(hostname !== undefined && { hostname }),
+      ...(automaticBackups !== undefined && { backups_enabled: automaticBackups }),
+      updated_at: sql<Date>`cloud_now()`,
+    })
+    .where('id', '=', id)
+    .execute()
   await announce(tx, id)
+}
+
+/** What its instances that are not deleted cost a month, in minor units. */
+export async function monthlyPrice(db: Db, accountId: AccountId): Promise<number> {
+  const { rows } = await sql<{ minor: number }>`
+    SELECT coalesce(sum(plan.price_monthly_minor), 0)::bigint AS minor
+    FROM instance JOIN plan ON plan.id = instance.plan_id WHERE ${visibleTo(accountId)}`.execute(db)
+  return rows[0]!.minor
 }
 
 /** From here on callers see 404; disk and addresses stay until `purgeInHours` have passed. */

@@ -15,6 +15,7 @@ import * as multipart from './migrations/0007-multipart.ts'
 import * as clock from './migrations/0008-clock.ts'
 import * as suspension from './migrations/0009-suspension.ts'
 import * as backups from './migrations/0010-backups.ts'
+import * as sshKeys from './migrations/0011-ssh-keys.ts'
 
 interface Migration {
   name: string
@@ -32,6 +33,7 @@ export const MIGRATIONS: readonly Migration[] = [
   clock,
   suspension,
   backups,
+  sshKeys,
 ]
 
 const LOCK = 0x4861766e // "Havn"

@@ -11,7 +11,7 @@ import type {
   Weekday,
 } from '../model/backup.ts'
 import type { BucketSettings, StorageTier, Versioning } from '../model/bucket.ts'
-import type { ImageState } from '../model/catalog.ts'
+import type { ImageState, Names } from '../model/catalog.ts'
 import type {
   AccountId,
   ApiKeyId,
@@ -23,6 +23,7 @@ import type {
   OperationId,
   ReceiptId,
   SnapshotId,
+  SshKeyId,
 } from '../model/ids.ts'
 import type { InstanceState, Power } from '../model/instance.ts'
 import type { Checksum, ChecksumAlgorithm, ChecksumType, Encryption, ObjectPart } from '../model/object.ts'
@@ -80,6 +81,16 @@ export interface Schema {
     revoked_at: Timestamp | null
     created_at: TimestampByDefault
   }
+  ssh_key: {
+    id: SshKeyId
+    uuid: string
+    number: GeneratedAlways<number>
+    account_id: AccountId
+    name: string
+    public_key: string
+    fingerprint: string
+    created_at: TimestampByDefault
+  }
   region: {
     id: string
     position: number
@@ -87,6 +98,7 @@ export interface Schema {
     country: string
     city: string
     aliases: string[]
+    names: JsonByDefault<Names>
     retired: Generated<boolean>
   }
   plan: {
@@ -100,6 +112,7 @@ export interface Schema {
     traffic_tb: number
     price_monthly_minor: number
     currency: string
+    names: JsonByDefault<Names>
     retired: Generated<boolean>
   }
   image: {
@@ -113,6 +126,7 @@ export interface Schema {
     min_memory_mib: number
     min_disk_gib: number
     builder: 'micro' | 'debian' | null
+    names: JsonByDefault<Names>
     retired: Generated<boolean>
     state: Generated<ImageState>
     state_reason: string | null
@@ -156,6 +170,7 @@ export interface Schema {
     ssh_port: number | null
     ssh_keys: Generated<string[]>
     password_hash: string | null
+    backups_enabled: Generated<boolean>
     state: Generated<InstanceState>
     state_reason: string | null
     state_changed_at: TimestampByDefault

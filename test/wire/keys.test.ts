@@ -51,6 +51,12 @@ const TABLE: Record<string, Row> = {
   'GET /havn/v1/status': LIST,
   'GET /havn/v1/events': LIST,
   'GET /havn/v1/account': LIST,
+  'GET /havn/v1/account/credit': LIST,
+  'GET /havn/v1/accounts/{id}/credit': OPERATOR,
+  'PUT /havn/v1/accounts/{id}/credit': OPERATOR,
+  'GET /havn/v1/ssh-keys': LIST,
+  'POST /havn/v1/ssh-keys': MAKE,
+  'DELETE /havn/v1/ssh-keys/{id}': WRITE,
   'GET /havn/v1/keys': LIST,
   'POST /havn/v1/keys': MAKE,
   'DELETE /havn/v1/keys/{id}': WRITE,
@@ -104,11 +110,14 @@ const TABLE: Record<string, Row> = {
   'GET /storage/s3': LIST,
 }
 
+const SSH_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3Q5rT8nN3yYkqV0o1mXb2c4d5e6f7g8h9i0jKLMNOP'
 const BODIES: Record<string, unknown> = {
   'POST /havn/v1/instances': { name: 'theirs' },
   'PATCH /havn/v1/instances/{id}': { name: 'stolen' },
   'POST /havn/v1/images/{id}/import': { source: { kind: 'upload' } },
   'POST /havn/v1/keys': { name: 'theirs' },
+  'POST /havn/v1/ssh-keys': { name: 'theirs', publicKey: SSH_KEY },
+  'PUT /havn/v1/accounts/{id}/credit': { creditMinor: 1 },
   'POST /havn/v1/accounts': { email: 'third@example.net' },
   'POST /v1/vps': { hostname: 'theirs', plan_code: 'vps-2gb-1cpu', region: 'oslo', os_template: 'debian-12' },
   'PATCH /v1/vps/{vps_id}': { display_name: 'stolen' },
@@ -132,7 +141,9 @@ describe('who may call what', () => {
     const operations = await call<{ items: { id: string }[] }>('GET', `/havn/v1/operations?resourceId=${instance.id}`)
     const ownKeys = await call<{ items: { id: string; name: string }[] }>('GET', '/havn/v1/keys')
     const bucket = await call<{ id: string; name: string }>('POST', '/havn/v1/buckets', { name: 'owners-bucket' })
+    const sshKey = await call<{ id: string }>('POST', '/havn/v1/ssh-keys', { name: 'owner', publicKey: SSH_KEY })
     const idOf = (path: string): string => {
+      if (path.includes('/ssh-keys/')) return sshKey.body.id
       if (path.includes('/operations/')) return operations.body.items[0]!.id
       if (path.includes('/keys/')) return ownKeys.body.items.find(({ name }) => name === 'storage')!.id
       if (path.includes('/images/')) return 'debian-12'

@@ -29,6 +29,28 @@ export const getAccount = route({
   run: async (ctx) => presentAccount(await accounts.own(ctx)),
 })
 
+export const getCredit = route({
+  ...endpoints.getCredit,
+  scope: 'account:read',
+  run: (ctx) => accounts.credit(ctx),
+})
+
+export const getCreditOf = route({
+  ...endpoints.getCreditOf,
+  scope: 'operator',
+  reach: 'all',
+  noun: 'account',
+  run: (ctx, { params }) => accounts.credit(ctx, params.id),
+})
+
+export const setCredit = route({
+  ...endpoints.setCredit,
+  scope: 'operator',
+  reach: 'all',
+  noun: 'account',
+  run: (ctx, { params, body }) => accounts.setCredit(ctx, params.id, body.creditMinor),
+})
+
 export const listKeys = route({
   ...endpoints.listKeys,
   scope: 'account:read',

@@ -155,6 +155,7 @@ export const Instance = z
       .int()
       .nullable()
       .describe("on the host's loopback, where addresses have no route; null = the address answers"),
+    automaticBackups: z.boolean(),
     createdAt: Timestamp,
     provisionedAt: Timestamp.nullable().describe('when SSH first answered'),
     startedAt: Timestamp.nullable().describe('start of the present run'),
@@ -162,22 +163,30 @@ export const Instance = z
   })
   .meta({ id: 'Instance' })
 
+const Hostname = z
+  .string()
+  .refine(isHostname, 'must be a host name: labels of letters, digits and hyphens, 253 characters at most')
+
 export const CreateInstance = z
   .strictObject({
     name: Name.describe('what people call it'),
-    hostname: z
-      .string()
-      .refine(isHostname, 'must be a host name: labels of letters, digits and hyphens, 253 characters at most')
-      .optional()
-      .describe('default: made from the name'),
+    hostname: Hostname.optional().describe('default: made from the name'),
     planId: z.string().optional().describe('default: the first of `GET /havn/v1/plans`'),
     regionId: z.string().optional().describe('id or alias; default: the first region with a host'),
     imageId: z.string().optional().describe('default: the first available image'),
     sshKeys: z.array(z.string().max(SSH_KEY_LENGTH_MAX)).max(100).default([]).describe('OpenSSH public keys'),
+    sshKeyIds: z.array(z.string().min(1).max(255)).max(100).default([]).describe('stored keys: id, number or name'),
     passwordHash: z.string().max(256).optional().describe('crypt(3) form, for root'),
+    automaticBackups: z.boolean().default(false),
   })
   .meta({ id: 'CreateInstance' })
-export const RenameInstance = z.strictObject({ name: Name }).meta({ id: 'RenameInstance' })
+export const UpdateInstance = z
+  .strictObject({
+    name: Name.optional(),
+    hostname: Hostname.optional().describe('the guest itself learns of it when it is built anew'),
+    automaticBackups: z.boolean().optional(),
+  })
+  .meta({ id: 'UpdateInstance', description: 'What is left out stays.' })
 export const ListInstancesQuery = z.strictObject({
   ...Paging,
   ...All,
@@ -318,13 +327,23 @@ export const Account = z
     createdAt: Timestamp,
   })
   .meta({ id: 'Account' })
+const CreditMinor = z.int().min(0).nullable().describe('in minor units of the currency of the plans; null = unlimited')
+
 export const CreateAccount = z
   .strictObject({
     email: Email,
     name: Name.optional().describe('default: the e-mail'),
     isOperator: z.boolean().default(false),
+    creditMinor: CreditMinor.default(null),
   })
   .meta({ id: 'CreateAccount' })
+export const SetCredit = z.strictObject({ creditMinor: CreditMinor }).meta({ id: 'SetCredit' })
+export const Credit = z
+  .object({
+    creditMinor: CreditMinor,
+    committedMinor: z.int().describe('what the instances of the account cost a month'),
+  })
+  .meta({ id: 'Credit', description: 'A new instance is refused when its price a month is more than what is left.' })
 /** The fields of `credentials.json`. */
 export const Credentials = z
   .object({
@@ -364,6 +383,23 @@ export const CreateKey = z
 export const CreatedKey = z
   .object({ key: Key, apiKey: z.string().describe('the text of the key, shown once') })
   .meta({ id: 'CreatedKey' })
+
+// ---- SSH keys
+
+export const SshKey = z
+  .object({
+    id: z.string(),
+    uuid: z.uuid(),
+    number: z.int(),
+    name: z.string(),
+    publicKey: z.string(),
+    fingerprint: z.string().describe('as `ssh-keygen -l` prints it'),
+    createdAt: Timestamp,
+  })
+  .meta({ id: 'SshKey' })
+export const AddSshKey = z
+  .strictObject({ name: Name, publicKey: z.string().max(SSH_KEY_LENGTH_MAX).describe('one OpenSSH line') })
+  .meta({ id: 'AddSshKey' })
 
 // ---- events
 
@@ -412,13 +448,13 @@ export const endpoints = {
     params: Ref,
     answer: Instance,
   },
-  renameInstance: {
+  updateInstance: {
     method: 'PATCH',
     path: `${V}/instances/{id}`,
-    summary: 'Rename an instance',
+    summary: 'Rename an instance, switch its automatic backups',
     status: 200,
     params: Ref,
-    body: RenameInstance,
+    body: UpdateInstance,
     answer: Instance,
   },
   deleteInstance: {
@@ -552,6 +588,53 @@ export const endpoints = {
     status: 200,
     answer: Account,
   },
+  getCredit: {
+    method: 'GET',
+    path: `${V}/account/credit`,
+    summary: "Get the caller's credit and what is committed of it",
+    status: 200,
+    answer: Credit,
+  },
+  getCreditOf: {
+    method: 'GET',
+    path: `${V}/accounts/{id}/credit`,
+    summary: 'Get the credit of an account',
+    status: 200,
+    params: Ref,
+    answer: Credit,
+  },
+  setCredit: {
+    method: 'PUT',
+    path: `${V}/accounts/{id}/credit`,
+    summary: 'Set the credit of an account',
+    status: 200,
+    params: Ref,
+    body: SetCredit,
+    answer: Credit,
+  },
+  listSshKeys: {
+    method: 'GET',
+    path: `${V}/ssh-keys`,
+    summary: 'List stored SSH keys',
+    status: 200,
+    answer: listOf(SshKey),
+  },
+  addSshKey: {
+    method: 'POST',
+    path: `${V}/ssh-keys`,
+    summary: 'Store an SSH key',
+    status: 201,
+    body: AddSshKey,
+    answer: SshKey,
+  },
+  deleteSshKey: {
+    method: 'DELETE',
+    path: `${V}/ssh-keys/{id}`,
+    summary: 'Forget an SSH key; instances keep what they have',
+    status: 200,
+    params: Ref,
+    answer: SshKey,
+  },
   listKeys: {
     method: 'GET',
     path: `${V}/keys`,
@@ -612,6 +695,8 @@ export type AuditEntry = z.infer<typeof AuditEntry>
 export type Status = z.infer<typeof Status>
 export type Account = z.infer<typeof Account>
 export type Credentials = z.infer<typeof Credentials>
+export type Credit = z.infer<typeof Credit>
+export type SshKey = z.infer<typeof SshKey>
 export type Key = z.infer<typeof Key>
 export type CreatedKey = z.infer<typeof CreatedKey>
 export type CloudEvent = z.infer<typeof CloudEvent>

@@ -1,7 +1,18 @@
 /** Our own API: what the console and the CLI speak. */
 import { apiKeyHeader, basic, bearer } from '../http/auth.ts'
 import { type Dialect, dialect, under } from '../http/route.ts'
-import { createAccount, createKey, getAccount, listAccounts, listAudit, listKeys, revokeKey } from './accounts.ts'
+import {
+  createAccount,
+  createKey,
+  getAccount,
+  getCredit,
+  getCreditOf,
+  listAccounts,
+  listAudit,
+  listKeys,
+  revokeKey,
+  setCredit,
+} from './accounts.ts'
 import { listPlans, listRegions } from './catalog.ts'
 import { ErrorBody } from './contract.ts'
 import { errors } from './errors.ts'
@@ -15,12 +26,13 @@ import {
   getInstanceStats,
   listInstances,
   rebootInstance,
-  renameInstance,
   startInstance,
   stopInstance,
+  updateInstance,
 } from './instances.ts'
 import { getOperation, listOperations } from './operations.ts'
 import { listHosts, listIncidents, recoverIncident } from './operator.ts'
+import { addSshKey, deleteSshKey, listSshKeys } from './ssh-keys.ts'
 import { getStatus } from './status.ts'
 import * as storage from './storage.ts'
 
@@ -45,7 +57,7 @@ export const native = ({ onEvent }: { onEvent?: OnEvent } = {}): Dialect =>
       listInstances,
       createInstance,
       getInstance,
-      renameInstance,
+      updateInstance,
       deleteInstance,
       startInstance,
       stopInstance,
@@ -64,6 +76,10 @@ export const native = ({ onEvent }: { onEvent?: OnEvent } = {}): Dialect =>
       getStatus,
       streamEvents(onEvent),
       getAccount,
+      getCredit,
+      listSshKeys,
+      addSshKey,
+      deleteSshKey,
       listKeys,
       createKey,
       revokeKey,
@@ -74,5 +90,7 @@ export const native = ({ onEvent }: { onEvent?: OnEvent } = {}): Dialect =>
       recoverIncident,
       listAccounts,
       createAccount,
+      getCreditOf,
+      setCredit,
     ],
   })

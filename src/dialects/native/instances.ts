@@ -46,10 +46,10 @@ export const getInstance = route({
   run: async (ctx, { params }) => presentInstance(await instances.get(ctx, params.id)),
 })
 
-export const renameInstance = route({
-  ...endpoints.renameInstance,
+export const updateInstance = route({
+  ...endpoints.updateInstance,
   ...write,
-  run: async (ctx, { params, body }) => presentInstance(await instances.rename(ctx, params.id, body)),
+  run: async (ctx, { params, body }) => presentInstance(await instances.update(ctx, params.id, defined(body))),
 })
 
 export const deleteInstance = route({

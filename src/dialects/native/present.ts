@@ -8,6 +8,7 @@ import type * as hosts from '../../services/hosts.ts'
 import type * as incidents from '../../services/incidents.ts'
 import type * as instances from '../../services/instances.ts'
 import type * as operations from '../../services/operations.ts'
+import type * as sshKeys from '../../services/ssh-keys.ts'
 import type * as contract from './contract.ts'
 
 type Item<List extends (...args: never[]) => unknown> =
@@ -113,6 +114,7 @@ export const presentInstance = (instance: instances.Instance): contract.Instance
   mac: instance.mac,
   hostId: instance.hostId,
   sshPort: instance.sshPort,
+  automaticBackups: instance.automaticBackups,
   createdAt: time(instance.createdAt),
   provisionedAt: maybe(instance.provisionedAt),
   startedAt: maybe(instance.startedAt),
@@ -174,6 +176,16 @@ export const presentKey = (key: apiKeys.ApiKey): contract.Key => ({
   expiresAt: maybe(key.expiresAt),
   revokedAt: maybe(key.revokedAt),
   lastUsedAt: maybe(key.lastUsedAt),
+  createdAt: time(key.createdAt),
+})
+
+export const presentSshKey = (key: sshKeys.SshKey): contract.SshKey => ({
+  id: key.id,
+  uuid: key.uuid,
+  number: key.number,
+  name: key.name,
+  publicKey: key.publicKey,
+  fingerprint: key.fingerprint,
   createdAt: time(key.createdAt),
 })
 

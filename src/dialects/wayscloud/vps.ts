@@ -183,7 +183,7 @@ export const updateVps = route({
   body: UpdateVps,
   answer: Vps,
   async run(ctx, { params, body, headers }) {
-    const instance = await instances.rename(ctx, params.vps_id, { name: body.display_name })
+    const instance = await instances.update(ctx, params.vps_id, { name: body.display_name })
     return presentVps(instance, statusWords(headers['user-agent']))
   },
 })
