@@ -8,6 +8,7 @@ import { type Clock, realClock } from '../../lib/clock.ts'
 import { CloudError } from '../../model/errors.ts'
 import type { InstanceId } from '../../model/ids.ts'
 import type { ComputeDriver, HostFacts, InstanceStats } from './compute.ts'
+import { discardPrepared, diskVerbs, preparedResources } from './simulator/disks.ts'
 import { endExports, exportResources, exportVerbs } from './simulator/exports.ts'
 import { createFaults, type Fault, type Verb } from './simulator/faults.ts'
 import { type Journal, openJournal } from './simulator/journal.ts'
@@ -48,7 +49,7 @@ export interface Simulator extends ComputeDriver {
   /** Its SSH banner never shows; may be said before it is made. */
   neverReady(id: InstanceId): void
   setStats(id: InstanceId, stats: Partial<InstanceStats> | null): void
-  /** Somebody in the guest changes what its disk holds. */
+  /** Somebody in the guest changes what its disk holds; simulator/guest.ts has the words that script the next boot. */
   write(id: InstanceId, text: string): void
   read(id: InstanceId): string
 }
@@ -227,6 +228,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     ensureAbsent: (id, signal) =>
       verb('ensureAbsent', id, signal, () => {
         endExports(parts, id)
+        discardPrepared(folder, id)
         if (!machines.has(id)) return
         opened().writeGone(id)
         machines.delete(id)
@@ -240,12 +242,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
 
     ...snapshotVerbs(parts),
     ...exportVerbs(parts),
-    prepareDisk: pending,
-    replaceDisk: pending,
-    discardPreparedDisk: pending,
-    screenshot: pending,
-    inspectGuest: pending,
-    checkFilesystems: pending,
+    ...diskVerbs(parts),
 
     observe: (id) => verb('observe', id, null, () => observeMachine(machines.get(id), clock.now())),
 
@@ -274,7 +271,11 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       }),
 
     resources: () =>
-      verb('resources', null, null, () => [...[...machines.values()].flatMap(resourcesOf), ...exportResources(folder)]),
+      verb('resources', null, null, () => [
+        ...[...machines.values()].flatMap(resourcesOf),
+        ...exportResources(folder),
+        ...preparedResources(folder),
+      ]),
 
     async removeHostParts() {}, // there are none
     onChange: (listener) => void listeners.push(listener),
@@ -301,9 +302,4 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     },
     read: (id) => contentOf(machineWithDisk(id)),
   }
-}
-
-// Placeholders that each owner replaces.
-const pending = async (): Promise<never> => {
-  throw new CloudError('unavailable', 'not built yet')
 }

@@ -21,6 +21,12 @@ export type Verb =
   | 'listSnapshots'
   | 'openExport'
   | 'closeExport'
+  | 'prepareDisk'
+  | 'replaceDisk'
+  | 'discardPreparedDisk'
+  | 'screenshot'
+  | 'inspectGuest'
+  | 'checkFilesystems'
 
 export interface Fault {
   verb: Verb

@@ -5,6 +5,7 @@
  */
 import type { InstanceId } from '../../../model/ids.ts'
 import type { HostResource, InstanceStats, Observation } from '../compute.ts'
+import { says } from './guest.ts'
 
 export interface Machine {
   id: InstanceId
@@ -104,7 +105,10 @@ const resource = (kind: HostResource['kind'], instanceId: InstanceId, name: stri
 export function logOf(machine: Machine, now: number): string {
   if (machine.startedAt === null) return ''
   const lines: [at: number, text: string][] = [[machine.startedAt, 'simulated machine: the vCPUs run']]
-  if (machine.readyAt !== null && machine.readyAt <= now && !machine.neverReady) {
+  const content = contentOf(machine)
+  if (says(content, 'panic')) {
+    lines.push([machine.startedAt, 'Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)'])
+  } else if (machine.readyAt !== null && machine.readyAt <= now && !machine.neverReady && !says(content, 'silent')) {
     lines.push([machine.readyAt, 'sshd: listening on port 22'], [machine.readyAt, `${machine.hostname} login:`])
   }
   if (isOff(machine, now)) lines.push([machine.offAt ?? now, 'reboot: Power down'])
