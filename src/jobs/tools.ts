@@ -10,6 +10,8 @@ import type { Db } from '../store/db.ts'
 export interface TaskTools {
   ensureStarted(id: string, program: TaskProgramName, input: unknown): Promise<void>
   read(id: string): Promise<TaskStatus>
+  /** It is absent, but what it kept is there when it is started with other input. */
+  reset(id: string): Promise<void>
   remove(id: string): Promise<void>
 }
 export interface TaskStatus {

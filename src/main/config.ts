@@ -174,6 +174,21 @@ export function readConfig(env: NodeJS.ProcessEnv, isRoot = process.getuid?.() =
   }
 }
 
+/** What a detached task needs of the settings, as the environment that `readConfig` reads. */
+export function taskEnvironment({ home, storage: { objects } }: Config): NodeJS.ProcessEnv {
+  if (objects.driver === 'filesystem') return { HAVN_HOME: home, HAVN_OBJECTS: 'filesystem' }
+  return {
+    HAVN_HOME: home,
+    HAVN_OBJECTS: 's3',
+    HAVN_OBJECTS_S3_ENDPOINT: objects.endpoint,
+    HAVN_OBJECTS_S3_REGION: objects.region,
+    HAVN_OBJECTS_S3_BUCKET: objects.bucket,
+    HAVN_OBJECTS_S3_PREFIX: objects.prefix,
+    HAVN_OBJECTS_S3_ACCESS_KEY_ID: objects.accessKeyId,
+    HAVN_OBJECTS_S3_SECRET_ACCESS_KEY: objects.secretAccessKey,
+  }
+}
+
 function storageOf(e: z.infer<typeof Environment>): StorageConfig {
   return {
     regions: e.HAVN_S3_REGION as [string, ...string[]],

@@ -4,16 +4,15 @@ import { join } from 'node:path'
 import type { ComputeDriver } from '../drivers/compute/compute.ts'
 import { createQemuDriver } from '../drivers/compute/qemu/driver.ts'
 import { createSimulator } from '../drivers/compute/simulator.ts'
-import { createFilesystemObjects } from '../drivers/objects/filesystem.ts'
 import type { ObjectsDriver } from '../drivers/objects/objects.ts'
-import { createS3Objects } from '../drivers/objects/s3.ts'
 import type { ImageTools, TaskTools } from '../jobs/tools.ts'
 import { type Paths, pathsOf } from '../lib/paths.ts'
 import type { ServiceSettings } from '../services/ctx.ts'
 import { connect, type Db } from '../store/db.ts'
 import type { Config, Listen } from './config.ts'
-import { createHostWork, NO_HOST_WORK } from './host-work.ts'
+import { createHostWork } from './host-work.ts'
 import { readInstallationKeys } from './keys.ts'
+import { createObjects } from './objects.ts'
 import { databaseUrl } from './postgres.ts'
 
 export interface AppContext {
@@ -47,7 +46,7 @@ export async function buildContext(
   const compute = overrides.compute ?? createCompute(config, paths)
   const objects = createObjects(config, paths)
   const settings = await readServiceSettings(config, paths)
-  const { tasks, images } = config.compute === 'qemu' ? createHostWork(paths) : NO_HOST_WORK
+  const { tasks, images } = createHostWork(config, paths)
   return { config, paths, databaseUrl: url, db, compute, objects, tasks, images, settings, close: () => db.destroy() }
 }
 
@@ -66,15 +65,6 @@ export function createCompute(config: Config, paths: Paths): ComputeDriver {
       return createSimulator({ folder: paths.simulator })
     case 'incus':
       throw new Error('HAVN_COMPUTE=incus is not part of this version; use qemu or simulator')
-  }
-}
-
-export function createObjects({ storage }: Config, paths: Paths): ObjectsDriver {
-  switch (storage.objects.driver) {
-    case 'filesystem':
-      return createFilesystemObjects({ folder: paths.objects })
-    case 's3':
-      return createS3Objects(storage.objects)
   }
 }
 

@@ -6,14 +6,16 @@ import { createTasks } from '../drivers/tasks/tasks.ts'
 import type { ImageTools, TaskTools } from '../jobs/tools.ts'
 import type { Paths } from '../lib/paths.ts'
 import { CloudError } from '../model/errors.ts'
+import { type Config, taskEnvironment } from './config.ts'
 
 export interface HostWork {
   tasks: TaskTools
   images: ImageTools
 }
 
-export function createHostWork(paths: Paths): HostWork {
-  const tasks = createTasks({ folder: paths.tasks })
+export function createHostWork(config: Config, paths: Paths): HostWork {
+  const tasks = createTasks({ folder: paths.tasks, env: { ...process.env, ...taskEnvironment(config) } })
+  if (config.compute === 'simulator') return { tasks: withoutImages(tasks), images: NO_IMAGES }
   const images = createImages({ folder: paths.images })
   const places = {
     'image-build': { imagesFolder: paths.images, cacheFolder: join(paths.images, 'cache') },
@@ -41,13 +43,12 @@ export function createHostWork(paths: Paths): HostWork {
 }
 
 /** A simulator has no image files, and so nothing to build or import. */
-export const NO_HOST_WORK: HostWork = {
-  tasks: {
-    async ensureStarted() {
-      throw new CloudError('conflict', 'a simulator builds no images')
-    },
-    read: async () => ({ state: 'absent', percent: null, message: null }),
-    remove: async () => {},
+const NO_IMAGES: ImageTools = { list: async () => [], remove: async () => {}, removeUpload: async () => {} }
+
+const withoutImages = (tasks: TaskTools): TaskTools => ({
+  ...tasks,
+  async ensureStarted(id, program, input) {
+    if (program.startsWith('image-')) throw new CloudError('conflict', 'a simulator builds no images')
+    await tasks.ensureStarted(id, program, input)
   },
-  images: { list: async () => [], remove: async () => {}, removeUpload: async () => {} },
-}
+})

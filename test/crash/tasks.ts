@@ -33,6 +33,9 @@ export function scriptTasks(): ScriptedTasks {
       const value = { digest: 'd'.repeat(64), virtualBytes: 1, bytes: 1 }
       return { state: 'done', percent: 100, message: null, value }
     },
+    async reset(id) {
+      tasks.delete(id)
+    },
     async remove(id) {
       tasks.delete(id)
     },

@@ -29,6 +29,8 @@ export interface Tasks {
   read(id: string): Promise<TaskStatus>
   /** None of its processes is left; what it wrote stays, so that it can be started again. */
   cancel(id: string): Promise<void>
+  /** Cancels it and forgets its input and its end; what it kept is there when it is started with other input. */
+  reset(id: string): Promise<void>
   /** Cancels it and removes its folder. */
   remove(id: string): Promise<void>
   list(): Promise<string[]>
@@ -39,6 +41,8 @@ export interface TasksOptions {
   /** The Node.js program and the file it runs with the run folder as its argument. */
   node?: string
   entry?: string
+  /** Of the processes; default: our own. */
+  env?: NodeJS.ProcessEnv
 }
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,100}$/
@@ -79,7 +83,12 @@ export function createTasks(options: TasksOptions): Tasks {
     const before = await lastClaim(folder)
     if (before.identity) await endSession(before.identity) // what a killed process left running
     const log = openSync(join(folder, 'log'), 'a', 0o600)
-    const child = spawn(node, [entry, folder], { cwd: folder, detached: true, stdio: ['ignore', log, log] })
+    const child = spawn(node, [entry, folder], {
+      cwd: folder,
+      env: options.env ?? process.env,
+      detached: true,
+      stdio: ['ignore', log, log],
+    })
     closeSync(log)
     let failure: string | null = null
     child.on('error', (error) => {
@@ -109,6 +118,11 @@ export function createTasks(options: TasksOptions): Tasks {
     ensureStarted,
     read,
     cancel,
+    async reset(id) {
+      await cancel(id)
+      // The input last: without it nobody asks how the task ended.
+      for (const name of [RESULT, PROGRESS, INPUT]) await rm(join(folderOf(id), name), { force: true })
+    },
     async remove(id) {
       await cancel(id)
       await rm(folderOf(id), { recursive: true, force: true })

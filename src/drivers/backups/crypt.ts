@@ -1,0 +1,84 @@
+/** Naming, sealing and opening chunks off the event loop, on as many threads as there are cores. */
+import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import type { FromCrypt, Sealed, ToCrypt } from './crypt-worker.ts'
+import { EnvelopeDamaged } from './envelope.ts'
+import type { BackupKeys } from './keys.ts'
+
+export interface Crypt {
+  /** Null for bytes that are all zeros. The bytes must stay as they are until this is fulfilled. */
+  digest(plain: Buffer): Promise<Buffer | null>
+  seal(digest: Buffer, plain: Buffer): Promise<{ sealed: Buffer; md5: Buffer }>
+  /** Takes the sealed bytes away from the caller. Throws `EnvelopeDamaged`. */
+  open(digest: Buffer, sealed: Buffer, plainBytes: number): Promise<Buffer>
+  /** Fails what is under way. */
+  close(): Promise<void>
+}
+
+interface Thread {
+  worker: Worker
+  waiting: { resolve(value: Uint8Array | Sealed | null): void; reject(error: Error): void }[]
+  ended: Error | null
+}
+
+export function createCrypt(keys: BackupKeys, threads = availableParallelism()): Crypt {
+  const all: Thread[] = []
+
+  /** The idlest; a new one while all are busy and there may be more. */
+  function pick(): Thread {
+    const idlest = all.filter(({ ended }) => !ended).sort((a, b) => a.waiting.length - b.waiting.length)[0]
+    if (idlest && (idlest.waiting.length === 0 || all.length >= threads)) return idlest
+    const thread = startThread(keys)
+    all.push(thread)
+    return thread
+  }
+
+  function ask(message: ToCrypt, moved: ArrayBuffer[] = []): Promise<Uint8Array | Sealed | null> {
+    const thread = pick()
+    return new Promise((resolve, reject) => {
+      if (thread.waiting.push({ resolve, reject }) === 1) thread.worker.ref()
+      thread.worker.postMessage(message, moved)
+    })
+  }
+
+  return {
+    async digest(plain) {
+      const digest = (await ask({ do: 'digest', plain })) as Uint8Array | null
+      return digest && Buffer.from(digest)
+    },
+    async seal(digest, plain) {
+      const { sealed, md5 } = (await ask({ do: 'seal', digest, plain })) as Sealed
+      return { sealed: asBuffer(sealed), md5: Buffer.from(md5) }
+    },
+    async open(digest, sealed, plainBytes) {
+      const isWhole = sealed.byteLength === sealed.buffer.byteLength && sealed.buffer instanceof ArrayBuffer
+      const moved = isWhole ? [sealed.buffer as ArrayBuffer] : []
+      return asBuffer((await ask({ do: 'open', digest, sealed, plainBytes }, moved)) as Uint8Array)
+    },
+    async close() {
+      await Promise.all(all.map(({ worker }) => worker.terminate()))
+    },
+  }
+}
+
+function startThread(keys: BackupKeys): Thread {
+  const worker = new Worker(resolve(import.meta.dirname, './crypt-worker.ts'), { workerData: keys, execArgv: [] })
+  const thread: Thread = { worker, waiting: [], ended: null }
+  const endWith = (error: Error) => {
+    thread.ended ??= error
+    for (const { reject } of thread.waiting.splice(0)) reject(thread.ended)
+  }
+  worker.unref() // only a question that waits for its answer keeps the process alive
+  worker.on('message', (answer: FromCrypt) => {
+    const asker = thread.waiting.shift()
+    if (thread.waiting.length === 0) worker.unref()
+    if ('value' in answer) asker?.resolve(answer.value)
+    else asker?.reject(answer.isDamaged ? new EnvelopeDamaged(answer.error) : new Error(answer.error))
+  })
+  worker.on('error', (error) => endWith(new Error('a thread that encrypts failed', { cause: error })))
+  worker.on('exit', (status) => endWith(new Error(`a thread that encrypts ended with ${status}`)))
+  return thread
+}
+
+const asBuffer = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)

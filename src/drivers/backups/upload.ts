@@ -1,0 +1,211 @@
+/**
+ * Brings an opened export into the object store: only what holds data is read, only what changed since the base where
+ * the source knows that, and only chunks that the account does not have yet are sent. A few chunks are on their way at
+ * a time, each from read to stored, so memory does not grow with the disk. The manifest comes last.
+ */
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { CHUNK_BYTES } from '../../model/backup.ts'
+import { CloudError } from '../../model/errors.ts'
+import type { ObjectsDriver } from '../objects/objects.ts'
+import { loadBlob, type Patience, patiently, storeBlob } from './blobs.ts'
+import { type ChunkTable, createChunkTable, type ListedChunk } from './chunk-list.ts'
+import { type Crypt, createCrypt } from './crypt.ts'
+import { type BackupKeys, openSealedKey } from './keys.ts'
+import { type ChunkIndex, readKnownChunks } from './known-chunks.ts'
+import { chunkCount, chunkLength, type Manifest, openManifest, sealManifest } from './manifest.ts'
+import { type DiskReader, openSource } from './source.ts'
+import { openUploadLog, type UploadLog } from './upload-log.ts'
+import type { UploadOutcome, UploadWork } from './work.ts'
+
+export interface UploadTools {
+  objects: ObjectsDriver
+  masterKey: Buffer
+  /** Kept when the program is started again. */
+  folder: string
+  report: (percent: number, message: string) => void
+  patienceMs?: number
+}
+
+/** Each has a chunk's buffer, and at times its sealed bytes: 8 MiB. */
+const AT_ONCE = 8
+const PATIENCE_MS = 5 * 60_000
+
+interface Upload {
+  work: UploadWork
+  tools: UploadTools
+  crypt: Crypt
+  reader: DiskReader
+  known: ChunkIndex
+  log: UploadLog
+  table: ChunkTable
+  patience: Patience
+  /** Chunks that are just being sent, by digest: the same bytes elsewhere on the disk wait for them. */
+  sending: Map<string, Promise<ListedChunk>>
+  readBytes: number
+}
+
+/** Throws `SOURCE_GONE` when the export ended, `unavailable` when the store stayed away. */
+export async function uploadBackup(work: UploadWork, tools: UploadTools): Promise<UploadOutcome> {
+  const keys = openSealedKey(tools.masterKey, Buffer.from(work.sealedKey, 'base64'))
+  const stop = new AbortController()
+  const patience = { patienceMs: tools.patienceMs ?? PATIENCE_MS, signal: stop.signal }
+  const closing: { close(): Promise<void> }[] = []
+  const opened = <T extends { close(): Promise<void> }>(one: T): T => {
+    closing.unshift(one)
+    return one
+  }
+  try {
+    await patiently(patience, () => tools.objects.open())
+    const upload: Upload = {
+      work,
+      tools,
+      reader: opened(await openSource(work.source, work.diskBytes)),
+      crypt: opened(createCrypt(keys)),
+      known: await readKnownChunks(work.knownFile),
+      log: opened(await openUploadLog(join(tools.folder, 'uploaded'))),
+      table: createChunkTable(chunkCount(work.diskBytes)),
+      patience,
+      sending: new Map(),
+      readBytes: 0,
+    }
+    const base = await readBase(work, upload.reader, keys, tools.objects, patience)
+    await sendChunks(upload, plan(upload, base), stop)
+    return await finish(upload, keys)
+  } finally {
+    for (const one of closing) await one.close()
+  }
+}
+
+/** A base that cannot be read is none: everything is read then. */
+async function readBase(
+  { base }: UploadWork,
+  reader: DiskReader,
+  keys: BackupKeys,
+  objects: ObjectsDriver,
+  patience: Patience,
+): Promise<Manifest | null> {
+  if (!base || !reader.changed) return null
+  try {
+    const sealed = await loadBlob(objects, base.manifestBlobId, base.manifestBytes, patience)
+    return openManifest(keys, base.backupId, sealed)
+  } catch (error) {
+    if (error instanceof CloudError) throw error
+    return null
+  }
+}
+
+/** Takes over what did not change and names the chunks that must be read. */
+function plan({ work: { diskBytes }, reader, table }: Upload, base: Manifest | null): number[] {
+  const toRead: number[] = []
+  for (let index = 0; index < table.count; index++) {
+    const isWholeInBase =
+      base && index < base.count && chunkLength(base.diskBytes, index) === chunkLength(diskBytes, index)
+    if (isWholeInBase && !reader.changed?.touches(index)) {
+      const chunk = base.at(index)
+      if (chunk) table.set(index, { ...chunk, md5: null, isNew: false })
+    } else if (reader.data.touches(index)) toRead.push(index)
+  }
+  return toRead
+}
+
+/** Goes through all of them; the first failure ends it once nothing is half on its way any more. */
+async function sendChunks(upload: Upload, indexes: readonly number[], stop: AbortController): Promise<void> {
+  const { report } = upload.tools
+  const left = indexes.values()
+  const errors: unknown[] = []
+  let done = 0
+  const walk = async () => {
+    const buffer = Buffer.from(new SharedArrayBuffer(CHUNK_BYTES))
+    for (const index of left) {
+      if (errors.length > 0) return
+      await sendChunk(upload, index, buffer)
+      done++
+      report((99 * done) / indexes.length, `${done} of ${indexes.length} chunks`)
+    }
+  }
+  await Promise.all(
+    Array.from({ length: Math.min(AT_ONCE, indexes.length) }, () =>
+      walk().catch((error) => {
+        errors.push(error)
+        stop.abort(error)
+      }),
+    ),
+  )
+  if (errors.length > 0) throw errors[0]
+}
+
+async function sendChunk(upload: Upload, index: number, buffer: Buffer): Promise<void> {
+  const { work, crypt, known, log, table, sending } = upload
+  const plain = buffer.subarray(0, chunkLength(work.diskBytes, index))
+  await readChunk(upload, index, plain)
+  const digest = await crypt.digest(plain)
+  if (!digest) return
+  const isKnown = known.find(digest)
+  if (isKnown) return table.set(index, { ...isKnown, md5: null, isNew: false })
+  const isUploaded = log.find(digest)
+  if (isUploaded) return table.set(index, { ...isUploaded, isNew: true })
+  const name = digest.toString('latin1')
+  const under = sending.get(name) ?? storeChunk(upload, digest, plain).finally(() => sending.delete(name))
+  sending.set(name, under)
+  table.set(index, await under)
+}
+
+async function readChunk(upload: Upload, index: number, plain: Buffer): Promise<void> {
+  const start = index * CHUNK_BYTES
+  let filled = 0
+  await Promise.all(
+    upload.reader.data.stretches(index).map(({ offset, length }) => {
+      const at = offset - start
+      plain.fill(0, filled, at)
+      filled = at + length
+      upload.readBytes += length
+      return upload.reader.read(offset, plain.subarray(at, filled))
+    }),
+  )
+  plain.fill(0, filled)
+}
+
+async function storeChunk(upload: Upload, digest: Buffer, plain: Buffer): Promise<ListedChunk> {
+  const { sealed, md5 } = await upload.crypt.seal(digest, plain)
+  const blobId = await storeBlob(upload.tools.objects, sealed, upload.patience)
+  const chunk = { digest, blobId, storedBytes: sealed.length, md5 }
+  await upload.log.add(chunk)
+  return { ...chunk, isNew: true }
+}
+
+async function finish({ work, tools, table, patience, readBytes }: Upload, keys: BackupKeys): Promise<UploadOutcome> {
+  const { backupId, diskBytes, header } = work
+  const chunkListFile = join(tools.folder, 'chunks')
+  await table.save(chunkListFile)
+  const sealed = sealManifest(keys, { backupId, diskBytes, header, count: table.count, at: table.at })
+  const manifestBlobId = await storeBlob(tools.objects, sealed, patience)
+  const { dataBytes, storedBytes, newBytes, addedChunks } = count(table, diskBytes)
+  return {
+    manifestBlobId,
+    manifestBytes: sealed.length,
+    manifestMd5: createHash('md5').update(sealed).digest('hex'),
+    chunkListFile,
+    dataBytes,
+    readBytes,
+    storedBytes: storedBytes + sealed.length,
+    addedBytes: newBytes + sealed.length,
+    addedChunks,
+  }
+}
+
+function count(table: ChunkTable, diskBytes: number) {
+  const seen = new Set<string>()
+  const sums = { dataBytes: 0, storedBytes: 0, newBytes: 0, addedChunks: 0 }
+  for (let index = 0; index < table.count; index++) {
+    const chunk = table.at(index)
+    if (!chunk) continue
+    sums.dataBytes += chunkLength(diskBytes, index)
+    if (seen.has(chunk.blobId)) continue
+    seen.add(chunk.blobId)
+    sums.storedBytes += chunk.storedBytes
+    sums.newBytes += chunk.isNew ? chunk.storedBytes : 0
+    sums.addedChunks += chunk.isNew ? 1 : 0
+  }
+  return sums
+}
