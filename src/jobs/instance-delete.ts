@@ -4,6 +4,7 @@ import * as addresses from '../store/addresses.ts'
 import * as incidents from '../store/incidents.ts'
 import * as instances from '../store/instances.ts'
 import * as operations from '../store/operations.ts'
+import * as snapshots from '../store/snapshots.ts'
 import { done, goto, type Outcome, type StepContext, wait } from './engine/strand.ts'
 import type { WorkerTools } from './tools.ts'
 
@@ -16,6 +17,7 @@ export async function remove({ id, db, tools, signal }: Context): Promise<Outcom
   if (hostId) await tools.compute.ensureStopped(instanceId, signal)
   return goto('kept', async (tx) => {
     await instances.change(tx, instanceId, { state: 'deleted', startedAt: null })
+    await snapshots.giveUp(tx, instanceId, 'the instance was deleted')
     await incidents.resolve(tx, id, 'the instance was deleted')
     await operations.finish(tx, id, ['instance.delete'], 'succeeded')
   })
@@ -38,6 +40,7 @@ export async function purge({ id, db, tools, signal }: Context): Promise<Outcome
   return done(async (tx) => {
     await instances.lock(tx, instanceId)
     await addresses.release(tx, instanceId, tools.settings.quarantineMinutes)
+    await snapshots.forget(tx, instanceId, null)
     await instances.markPurged(tx, instanceId)
   })
 }

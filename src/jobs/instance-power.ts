@@ -5,6 +5,7 @@ import { OPERATION_KINDS } from '../model/operation.ts'
 import * as incidents from '../store/incidents.ts'
 import * as instances from '../store/instances.ts'
 import * as operations from '../store/operations.ts'
+import * as snapshots from '../store/snapshots.ts'
 import { goto, type Outcome, rest, type StepContext, wait } from './engine/strand.ts'
 import type { WorkerTools } from './tools.ts'
 
@@ -22,7 +23,9 @@ const SHUTDOWN_POLL_MS = 500
 const BUTTON_AGAIN_MS = 10_000
 
 /** Where a strand rests. Compares what is wished with what is seen; the row's state says what the last wish was. */
-export async function settle(context: Context): Promise<Outcome<'boot' | 'shutdown' | 'halt' | 'revive' | 'settle'>> {
+export async function settle(
+  context: Context,
+): Promise<Outcome<'boot' | 'shutdown' | 'halt' | 'revive' | 'settle' | 'snapshot'>> {
   const { id, db, tools } = context
   const instanceId = id as InstanceId
   const instance = await instances.get(db, instanceId)
@@ -35,7 +38,7 @@ export async function settle(context: Context): Promise<Outcome<'boot' | 'shutdo
       return goto('shutdown')
     case 'running': {
       const seen = await tools.compute.observe(instanceId)
-      if (seen.power === 'running') return rest()
+      if (seen.power === 'running') return restOrSnapshot(context)
       if (seen.power === 'off') return goto('halt', (tx) => poweredItselfOff(tx, instanceId))
       return recordCrash(context, seen)
     }
@@ -43,12 +46,16 @@ export async function settle(context: Context): Promise<Outcome<'boot' | 'shutdo
     case 'failed': {
       const seen = await tools.compute.observe(instanceId)
       // A machine that crashed too often is cleared away as well: a panicked one still holds its memory.
-      return seen.power === 'stopped' || seen.power === 'absent' ? rest() : goto('halt')
+      return seen.power === 'stopped' || seen.power === 'absent' ? restOrSnapshot(context) : goto('halt')
     }
     default:
       return rest()
   }
 }
+
+/** All is as wished, unless something is to be done with a snapshot. */
+const restOrSnapshot = async ({ id, db }: Context): Promise<Outcome<'snapshot'>> =>
+  (await snapshots.findPending(db, id as InstanceId)) ? goto('snapshot') : rest()
 
 /** A guest that switches itself off is obeyed like its owner: it stays off. */
 async function poweredItselfOff(tx: Context['db'], id: InstanceId): Promise<void> {
@@ -118,6 +125,7 @@ export async function recordCrash(context: Context, seen: Observation): Promise<
   return goto('settle', async (tx) => {
     const message = `the machine stopped unexpectedly ${count} times within ${CRASH_WINDOW_MS / 60_000} minutes${detail}`
     await instances.change(tx, instanceId, { state: 'failed', reason: message, startedAt: null, crashCount: 0 })
+    await snapshots.giveUp(tx, instanceId, message)
     await operations.finish(tx, id, NOT_DELETE, 'failed', { message, errorCode: 'unavailable' })
     await incidents.open(tx, { strandId: id, kind: 'crash-loop', step: 'revive', message })
   })

@@ -4,6 +4,7 @@
  *
  *   place → disk → boot → ready → settle ⇄ shutdown → halt → (boot | settle)
  *                                  settle → revive → boot              a guest that died
+ *                                  settle ⇄ snapshot                   take, go back to or delete one
  *   any → remove → kept → purge                                        the intent `delete`
  */
 import { CloudError } from '../model/errors.ts'
@@ -11,10 +12,12 @@ import type { InstanceId } from '../model/ids.ts'
 import * as incidents from '../store/incidents.ts'
 import * as instances from '../store/instances.ts'
 import * as operations from '../store/operations.ts'
+import * as snapshots from '../store/snapshots.ts'
 import { defineStrand, goto, type StepContext } from './engine/strand.ts'
 import { boot, disk, place, ready } from './instance-create.ts'
 import { kept, purge, remove } from './instance-delete.ts'
 import { halt, NOT_DELETE, revive, settle, shutdown } from './instance-power.ts'
+import { snapshot } from './instance-snapshot.ts'
 import type { WorkerTools } from './tools.ts'
 
 const MINUTE = 60_000
@@ -31,6 +34,7 @@ export const instanceStrand = defineStrand<WorkerTools>()({
     shutdown: { run: shutdown, deadlineMs: 70 * MINUTE },
     halt: { run: halt, deadlineMs: 5 * MINUTE },
     revive: { run: revive, deadlineMs: 10 * MINUTE },
+    snapshot: { run: snapshot, deadlineMs: 15 * MINUTE },
     remove: { run: remove, deadlineMs: 5 * MINUTE },
     kept: { run: kept, deadlineMs: null },
     purge: { run: purge, deadlineMs: 10 * MINUTE },
@@ -50,6 +54,7 @@ async function giveUp(
   error: Error,
 ): Promise<void> {
   await instances.change(tx, id as InstanceId, { state: 'failed', reason: error.message, startedAt: null })
+  await snapshots.giveUp(tx, id as InstanceId, error.message)
   await operations.finish(tx, id, NOT_DELETE, 'failed', {
     message: error.message,
     errorCode: error instanceof CloudError ? error.code : 'unavailable',

@@ -423,6 +423,7 @@ export interface Schema {
     has_memory: boolean
     state: Generated<SnapshotState>
     state_reason: string | null
+    reverts_memory: Generated<boolean>
     disk_bytes: number | null
     memory_bytes: number | null
     created_at: TimestampByDefault

@@ -295,6 +295,7 @@ async function auditLeaks(db: Db, simulator: Simulator, hostId: HostId): Promise
         WHERE kind = 'instance' AND NOT EXISTS (SELECT 1 FROM instance WHERE instance.id = strand.id)
       UNION ALL SELECT 'open operation ' || kind || ' of ' || resource_id FROM operation WHERE state IN ('pending', 'running')
       UNION ALL SELECT 'open incident ' || kind || ' of ' || strand_id FROM incident WHERE resolved_at IS NULL
+      UNION ALL SELECT 'snapshot in ' || state || ' ' || id FROM snapshot WHERE state NOT IN ('ready', 'failed')
       UNION ALL SELECT 'instance in ' || state || ' ' || id FROM instance
         WHERE state NOT IN ('running', 'stopped', 'deleted', 'failed')`,
     parameters: [],

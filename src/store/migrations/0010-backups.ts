@@ -15,6 +15,7 @@ CREATE TABLE snapshot (
   has_memory boolean NOT NULL,
   state text NOT NULL DEFAULT 'creating' CHECK (state IN ('creating', 'ready', 'reverting', 'deleting', 'failed')),
   state_reason text,
+  reverts_memory boolean NOT NULL DEFAULT false,    -- the rollback under way takes the memory back too
   disk_bytes bigint,                                -- an estimate: how much the disk's file grew since the one before
   memory_bytes bigint,                              -- of the saved memory; 0 without, null until measured
   created_at timestamptz NOT NULL DEFAULT cloud_now(),
