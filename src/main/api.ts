@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import { createApi } from '../dialects/http/server.ts'
 import { native } from '../dialects/native/dialect.ts'
+import { vpsorg } from '../dialects/vpsorg/dialect.ts'
 import { wayscloud } from '../dialects/wayscloud/dialect.ts'
 import * as apiKeys from '../services/api-keys.ts'
 import * as audit from '../services/audit.ts'
@@ -56,7 +57,7 @@ export async function startApi(
       logger: options.logger,
       checksAnswers: options.checksAnswers ?? false,
     },
-    [native({ onEvent }), wayscloud()],
+    [native({ onEvent }), wayscloud(), vpsorg()],
   )
   await app.listen({ host: config.api.host, port: config.api.port })
   const address = app.server.address()

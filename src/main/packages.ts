@@ -41,6 +41,8 @@ const CLIENTS: readonly Need[] = [
   { command: 'mcopy', debian: 'mtools' },
   pythonModule('requests'),
   pythonModule('boto3'),
+  { command: 'php', debian: 'php-cli' },
+  phpModule('curl'),
   // S3 clients in Debian's version, whatever else of that name stands earlier on the PATH.
   { command: 'aws', debian: 'awscli', isThere: () => existsSync('/usr/bin/aws') },
   ...['s3cmd', 'rclone', 'restic', 's3fs', 'openssl'].map((name) => ({
@@ -53,6 +55,11 @@ const CLIENTS: readonly Need[] = [
 function pythonModule(name: string): Need {
   const isThere = () => spawnSync('/usr/bin/python3', ['-c', `import ${name}`]).status === 0
   return { command: `python3 with ${name}`, debian: `python3-${name}`, isThere }
+}
+
+function phpModule(name: string): Need {
+  const isThere = () => spawnSync('php', ['-r', `exit((int)!extension_loaded('${name}'));`]).status === 0
+  return { command: `php with ${name}`, debian: `php-${name}`, isThere }
 }
 
 export interface Wanted {

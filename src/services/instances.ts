@@ -327,7 +327,11 @@ const STALE_MS = 60_000
 
 /** What was measured; null what nothing measures. Traffic counts since creation and stays readable while it is off. */
 export async function stats(ctx: Ctx, ref: Ref): Promise<Stats> {
-  const instance = await get(ctx, ref)
+  return statsOf(ctx, await get(ctx, ref))
+}
+
+/** The same of an instance that was just read. */
+export async function statsOf(ctx: Pick<Ctx, 'db'>, instance: Instance): Promise<Stats> {
   const time = await now(ctx.db)
   const row = await statistics.find(ctx.db, instance.id)
   const isRunning = instance.state === 'running'

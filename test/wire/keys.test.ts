@@ -7,6 +7,7 @@ import { describe, test } from 'node:test'
 import { healthRoutes } from '../../src/dialects/http/health.ts'
 import { createMetrics } from '../../src/dialects/http/metrics.ts'
 import { native } from '../../src/dialects/native/dialect.ts'
+import { vpsorg } from '../../src/dialects/vpsorg/dialect.ts'
 import { wayscloud } from '../../src/dialects/wayscloud/dialect.ts'
 import { census, startWire, until } from './wire.ts'
 
@@ -108,6 +109,16 @@ const TABLE: Record<string, Row> = {
   'POST /v1/storage/buckets/{bucket_name}/keys': WRITE,
   'DELETE /v1/storage/buckets/{bucket_name}/keys/{key_id}': WRITE,
   'GET /storage/s3': LIST,
+
+  'GET /api/v1/servers/': LIST,
+  'POST /api/v1/servers/': MAKE,
+  'GET /api/v1/servers/{server_id}/': READ,
+  'PUT /api/v1/servers/{server_id}/': WRITE,
+  'PATCH /api/v1/servers/{server_id}/': WRITE,
+  'DELETE /api/v1/servers/{server_id}/': WRITE,
+  'POST /api/v1/servers/{server_id}/start/': WRITE,
+  'POST /api/v1/servers/{server_id}/stop/': WRITE,
+  'POST /api/v1/servers/{server_id}/reboot/': WRITE,
 }
 
 const SSH_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3Q5rT8nN3yYkqV0o1mXb2c4d5e6f7g8h9i0jKLMNOP'
@@ -126,9 +137,12 @@ const BODIES: Record<string, unknown> = {
   'PATCH /havn/v1/accounts/{id}/quota': { bytes: 1 },
   'POST /v1/storage/buckets': { bucket_name: 'their-other-bucket' },
   'POST /v1/storage/buckets/{bucket_name}/keys': { name: 'stolen' },
+  'POST /api/v1/servers/': { name: 'theirs', plan_id: 1, os_id: 3, location: 'us-west' },
+  'PUT /api/v1/servers/{server_id}/': { name: 'stolen', hostname: 'stolen', backups_enabled: true },
+  'PATCH /api/v1/servers/{server_id}/': { name: 'stolen' },
 }
 
-const routes = [...healthRoutes(createMetrics()), ...native().routes, ...wayscloud().routes]
+const routes = [...healthRoutes(createMetrics()), ...native().routes, ...wayscloud().routes, ...vpsorg().routes]
 const nameOf = ({ method, path }: { method: string; path: string }) => `${method} ${path}`
 
 describe('who may call what', () => {
@@ -156,6 +170,7 @@ describe('who may call what', () => {
       const values: Record<string, string> = {
         id: idOf(path),
         vps_id: instance.uuid,
+        server_id: String(instance.number),
         region: 'oslo',
         code: 'oslo',
         bucket_name: bucket.body.name,
@@ -166,7 +181,7 @@ describe('who may call what', () => {
       const response = await fetch(apiUrl + path.replaceAll(/\{(\w+)\}/g, (_, name) => values[name]!), {
         method,
         headers: {
-          ...(key && { 'x-api-key': key }),
+          ...(key && { 'x-api-key': key, authorization: `Bearer ${key}` }),
           ...(body !== undefined && { 'content-type': 'application/json' }),
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),

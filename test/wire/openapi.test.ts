@@ -4,10 +4,11 @@ import { describe, test } from 'node:test'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { type OpenApi, openApi } from '../../src/dialects/http/openapi.ts'
 import { native } from '../../src/dialects/native/dialect.ts'
+import { vpsorg } from '../../src/dialects/vpsorg/dialect.ts'
 import { wayscloud } from '../../src/dialects/wayscloud/dialect.ts'
 import { startCloud } from '../cloud.ts'
 
-const dialects = [native(), wayscloud()]
+const dialects = [native(), wayscloud(), vpsorg()]
 
 describe('documents', () => {
   for (const dialect of dialects) {

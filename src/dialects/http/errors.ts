@@ -4,6 +4,7 @@
  */
 import type { z } from 'zod'
 import { CloudError, type ErrorCode, type FieldIssue } from '../../model/errors.ts'
+import type { InstanceState } from '../../model/instance.ts'
 
 /** Wrong before any rule was asked: unreadable JSON, a field that the schema refuses. Dialects may answer it apart. */
 export class RequestError extends CloudError {}
@@ -16,6 +17,8 @@ export interface Problem {
   isMalformed: boolean
   /** For `not_found`: what was looked for; null when no route has this path. */
   resource: { noun: string; id: string } | null
+  /** For `conflict`: the state that forbids it, where it is one. */
+  state: InstanceState | 'suspended' | null
   /** For `unauthenticated`: whether a credential came at all. */
   hasCredential: boolean
   /** For `method_not_allowed`. */

@@ -103,6 +103,8 @@ const ERROR_WORDS: Record<number, string> = {
   404: 'No such thing, or not yours',
   406: 'Unknown credential',
   409: 'Not in this state, or it exists already',
+  413: 'The body is larger than 1 MiB',
+  415: 'The body is not JSON',
   422: 'The request is malformed',
   429: 'Too many requests; see Retry-After',
   500: 'A bug on our side',
@@ -114,7 +116,9 @@ const errorStatuses = (dialect: Dialect, route: Route): number[] =>
     (status) =>
       (route.scope !== null || ![401, 403].includes(status)) &&
       (route.path.includes('{') || status !== 404) &&
-      (route.method !== 'GET' || ![402, 409].includes(status)),
+      (route.method !== 'GET' || status !== 409) &&
+      (route.isCreate || status !== 402) &&
+      (route.body || ![413, 415].includes(status)),
   )
 
 /** `get_v1_vps_id_status`: unique, and stable as long as the path is. */
@@ -158,7 +162,7 @@ function toJson(schema: z.ZodType, schemas: Record<string, JsonSchema>): JsonSch
     unrepresentable: 'any',
     override({ jsonSchema }) {
       // The formats say it already; the patterns are a screenful each.
-      if (jsonSchema.format) delete jsonSchema.pattern
+      if (jsonSchema.format || jsonSchema.type === 'integer') delete jsonSchema.pattern
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum
     },

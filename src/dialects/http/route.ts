@@ -120,6 +120,8 @@ export interface Dialect {
   errorBody: z.ZodType
   /** Statuses of the documentation's errors. */
   errorStatuses: readonly number[]
+  /** A wrong method is told to callers who are known; others get 401. Without it: to everybody. */
+  hidesMethods?: boolean
   /** Besides JSON: `application/x-www-form-urlencoded` as an object of strings. */
   takesForms?: boolean
   /** A header that carries the request id besides X-Request-Id, and the ids it may bring. */

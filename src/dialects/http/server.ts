@@ -95,8 +95,9 @@ export function createApi(context: ApiContext, dialects: readonly Dialect[]): Fa
     const { dialect, route } = call
     reply.header('x-request-id', request.id)
     if (dialect.requestId) reply.header(dialect.requestId.header, request.id)
-    if (!route) return
-    const isOpen = route.scope === null || (route.openTo === 'loopback' && isLocal(request))
+    const refusesMethod = call.allowedMethods.length > 0 && request.method !== 'OPTIONS'
+    if (!route && !(refusesMethod && dialect.hidesMethods)) return
+    const isOpen = route !== null && (route.scope === null || (route.openTo === 'loopback' && isLocal(request)))
     const tokens = isOpen ? [] : dialect.tokens.flatMap((read) => read(request.headers) ?? [])
     call.hasCredential = tokens.length > 0
     call.principal = await authenticate(tokens)
@@ -111,6 +112,7 @@ export function createApi(context: ApiContext, dialects: readonly Dialect[]): Fa
     const budget = limits.keys.take(call.principal.apiKeyId)
     reply.headers(limitHeaders(budget))
     spend(budget, 'requests')
+    if (!route) return
     if (!call.principal.scopes.has(route.scope!)) {
       throw new CloudError('forbidden', `this key lacks the scope ${route.scope}`)
     }
@@ -283,6 +285,7 @@ const blankProblem: Problem = {
   issues: [],
   isMalformed: false,
   resource: null,
+  state: null,
   hasCredential: false,
   allowedMethods: [],
   method: '',
@@ -302,6 +305,7 @@ function problemOf(error: CloudError | null, request: FastifyRequest): Problem {
     issues: details.issues ?? [],
     isMalformed: error instanceof RequestError,
     resource: details.resource ?? null,
+    state: details.state ?? null,
   }
 }
 

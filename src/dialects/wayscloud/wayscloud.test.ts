@@ -13,6 +13,7 @@ const problem = (given: Partial<Problem>): Problem => ({
   issues: [],
   isMalformed: false,
   resource: null,
+  state: null,
   hasCredential: true,
   allowedMethods: [],
   method: 'GET',
