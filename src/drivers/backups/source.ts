@@ -3,6 +3,7 @@ import { CloudError } from '../../model/errors.ts'
 import type { DiskSource } from '../compute/compute.ts'
 import type { BlockMap } from './block-map.ts'
 import { openFileSource } from './file-source.ts'
+import { openNbdSource } from './nbd-source.ts'
 import { SOURCE_GONE } from './work.ts'
 
 export interface DiskReader {
@@ -21,7 +22,7 @@ export function openSource(source: DiskSource, diskBytes: number): Promise<DiskR
     case 'file':
       return openFileSource(source, diskBytes)
     case 'nbd':
-      throw new CloudError('unavailable', 'exports over NBD cannot be read yet')
+      return openNbdSource(source, diskBytes)
   }
 }
 
