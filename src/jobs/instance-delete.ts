@@ -6,6 +6,7 @@ import * as instances from '../store/instances.ts'
 import * as operations from '../store/operations.ts'
 import * as snapshots from '../store/snapshots.ts'
 import { done, goto, type Outcome, type StepContext, wait } from './engine/strand.ts'
+import { recordLast } from './sample-stats.ts'
 import type { WorkerTools } from './tools.ts'
 
 type Context = StepContext<WorkerTools>
@@ -14,7 +15,10 @@ type Context = StepContext<WorkerTools>
 export async function remove({ id, db, tools, signal }: Context): Promise<Outcome<'kept'>> {
   const instanceId = id as InstanceId
   const { hostId } = await instances.get(db, instanceId)
-  if (hostId) await tools.compute.ensureStopped(instanceId, signal)
+  if (hostId) {
+    await recordLast(db, tools.compute, instanceId)
+    await tools.compute.ensureStopped(instanceId, signal)
+  }
   return goto('kept', async (tx) => {
     await instances.change(tx, instanceId, { state: 'deleted', startedAt: null })
     await snapshots.giveUp(tx, instanceId, 'the instance was deleted')

@@ -7,6 +7,7 @@ import * as instances from '../store/instances.ts'
 import * as operations from '../store/operations.ts'
 import * as snapshots from '../store/snapshots.ts'
 import { goto, type Outcome, rest, type StepContext, wait } from './engine/strand.ts'
+import { recordLast } from './sample-stats.ts'
 import type { WorkerTools } from './tools.ts'
 
 /** A failure ends every operation but a delete, which wins and goes on. */
@@ -87,6 +88,7 @@ export async function shutdown({ id, db, tools, state, stepEnteredAt }: Context)
 
 export async function halt({ id, db, tools, signal }: Context): Promise<Outcome<'boot' | 'settle'>> {
   const instanceId = id as InstanceId
+  await recordLast(db, tools.compute, instanceId)
   await tools.compute.ensureStopped(instanceId, signal)
   const { state } = await instances.get(db, instanceId)
   if (state === 'rebooting' || state === 'starting') return goto('boot')
@@ -102,6 +104,7 @@ export async function halt({ id, db, tools, signal }: Context): Promise<Outcome<
 export async function recordCrash(context: Context, seen: Observation): Promise<Outcome<'revive' | 'settle'>> {
   const { id, db, tools } = context
   const instanceId = id as InstanceId
+  await recordLast(db, tools.compute, instanceId)
   const detail = seen.detail ? `: ${seen.detail}` : ''
   const time = await tools.now(db)
   const row = await db

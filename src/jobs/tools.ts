@@ -3,8 +3,10 @@ import type { ComputeDriver } from '../drivers/compute/compute.ts'
 import type { ObjectsDriver } from '../drivers/objects/objects.ts'
 import type { TaskProgramName } from '../drivers/tasks/tasks.ts'
 import type { ErrorCode } from '../model/errors.ts'
-import type { HostId } from '../model/ids.ts'
+import type { HostId, InstanceId } from '../model/ids.ts'
 import type { Db } from '../store/db.ts'
+import type { Retention } from '../store/roll-up.ts'
+import type { Slow } from './sample-stats.ts'
 
 /** Detached work on the host, found again by its id. */
 export interface TaskTools {
@@ -56,7 +58,9 @@ export interface ReconcilerTools {
   /** Filled by the instance reconciler: what the driver knows and no row owns. */
   orphans: Set<string>
   /** The sampler's memory. */
-  lastSamples: Map<string, string>
+  slowSamples: Map<InstanceId, Slow>
+  /** How long measurements are kept. */
+  metrics: Retention
   /** Tells the database what the hosts are and have. */
   reportHosts(): Promise<void>
 }

@@ -39,6 +39,8 @@ export interface Config {
   shutdownSeconds: number
   limits: { perKey: number; perKeyBurst: number; createsPerKey: number; failedLoginsPerMinute: number }
   storage: StorageConfig
+  /** How long measurements are kept; days and months of them for ever. */
+  metrics: { sampleHours: number; fiveMinuteDays: number; hourDays: number }
 }
 
 export interface StorageConfig {
@@ -134,6 +136,9 @@ const Environment = z.object({
   HAVN_BUCKET_NAME_REUSE: z.enum(['never', 'owner']).default('never'),
   HAVN_LIFECYCLE_MINUTES: number(60, 0.01, 1440),
   HAVN_SSE_C_OVER_HTTP: z.enum(['no', 'yes']).default('no'),
+  HAVN_METRICS_SAMPLE_HOURS: number(2, 1, 168),
+  HAVN_METRICS_5MIN_DAYS: number(400, 1, 3660),
+  HAVN_METRICS_HOUR_DAYS: number(730, 1, 36_600),
 })
 
 /** A setting is wrong; the message says which and how. */
@@ -171,6 +176,11 @@ export function readConfig(env: NodeJS.ProcessEnv, isRoot = process.getuid?.() =
       failedLoginsPerMinute: e.HAVN_RATE_FAILED_LOGINS,
     },
     storage: storageOf(e),
+    metrics: {
+      sampleHours: e.HAVN_METRICS_SAMPLE_HOURS,
+      fiveMinuteDays: e.HAVN_METRICS_5MIN_DAYS,
+      hourDays: e.HAVN_METRICS_HOUR_DAYS,
+    },
   }
 }
 

@@ -13,6 +13,7 @@ import { expireObjects } from '../jobs/expire-objects.ts'
 import { prune } from '../jobs/prune.ts'
 import { reconcileInstances } from '../jobs/reconcile-instances.ts'
 import { reportHosts } from '../jobs/report-hosts.ts'
+import { keepMetrics, rollUpMetrics } from '../jobs/roll-up-metrics.ts'
 import { sampleStats } from '../jobs/sample-stats.ts'
 import { scrubBlobs } from '../jobs/scrub-blobs.ts'
 import { sweepImages } from '../jobs/sweep-images.ts'
@@ -119,7 +120,8 @@ export async function startWorker(
     images,
     hosts: hostIds,
     orphans,
-    lastSamples: new Map(),
+    slowSamples: new Map(),
+    metrics: config.metrics,
     reportHosts: reportAll,
   }
   const reconcilers = runReconcilers<ReconcilerTools & ObjectTools>(
@@ -127,6 +129,8 @@ export async function startWorker(
       reportHosts,
       reconcileInstances,
       sampleStats,
+      rollUpMetrics,
+      keepMetrics,
       sweepImages,
       prune,
       sweepObjects,

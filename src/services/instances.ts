@@ -320,6 +320,10 @@ export interface Stats {
   diskTotalBytes: number | null
   networkInBytes: number | null
   networkOutBytes: number | null
+  diskReadBytes: number | null
+  diskWriteBytes: number | null
+  diskReadOps: number | null
+  diskWriteOps: number | null
 }
 
 /** A measurement older than this says nothing about now. */
@@ -354,6 +358,10 @@ export async function statsOf(ctx: Pick<Ctx, 'db'>, instance: Instance): Promise
     diskTotalBytes: isFresh ? row.diskTotalBytes : null,
     networkInBytes: row?.networkInBytes ?? null,
     networkOutBytes: row?.networkOutBytes ?? null,
+    diskReadBytes: row?.diskReadBytes ?? null,
+    diskWriteBytes: row?.diskWriteBytes ?? null,
+    diskReadOps: row?.diskReadOps ?? null,
+    diskWriteOps: row?.diskWriteOps ?? null,
   }
 }
 

@@ -397,7 +397,6 @@ export async function markPurged(tx: Db, id: InstanceId): Promise<void> {
     .set({ host_id: null, ssh_port: null, ssh_keys: [], password_hash: null, updated_at: sql<Date>`cloud_now()` })
     .where('id', '=', id)
     .execute()
-  await tx.deleteFrom('instance_stats').where('instance_id', '=', id).execute()
 }
 
 export async function place(

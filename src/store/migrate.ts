@@ -16,6 +16,7 @@ import * as clock from './migrations/0008-clock.ts'
 import * as suspension from './migrations/0009-suspension.ts'
 import * as backups from './migrations/0010-backups.ts'
 import * as sshKeys from './migrations/0011-ssh-keys.ts'
+import * as metrics from './migrations/0013-metrics.ts'
 
 interface Migration {
   name: string
@@ -34,6 +35,7 @@ export const MIGRATIONS: readonly Migration[] = [
   suspension,
   backups,
   sshKeys,
+  metrics,
 ]
 
 const LOCK = 0x4861766e // "Havn"

@@ -199,8 +199,12 @@ export interface Schema {
     disk_total_bytes: number | null
     network_in_bytes: number | null
     network_out_bytes: number | null
-    network_in_raw: number | null
-    network_out_raw: number | null
+    disk_read_bytes: number | null
+    disk_write_bytes: number | null
+    disk_read_ops: number | null
+    disk_write_ops: number | null
+    run: string | null
+    ended: Generated<boolean>
   }
   address_pool: {
     id: GeneratedAlways<number>

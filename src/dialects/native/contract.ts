@@ -214,6 +214,10 @@ export const InstanceStats = z
     diskTotalBytes: z.int().nullable(),
     networkInBytes: z.int().nullable().describe('since creation'),
     networkOutBytes: z.int().nullable().describe('since creation'),
+    diskReadBytes: z.int().nullable().describe('since creation'),
+    diskWriteBytes: z.int().nullable().describe('since creation'),
+    diskReadOps: z.int().nullable().describe('since creation'),
+    diskWriteOps: z.int().nullable().describe('since creation'),
   })
   .meta({ id: 'InstanceStats' })
 

@@ -83,6 +83,10 @@ const unmeasured: Stats = {
   diskTotalBytes: null,
   networkInBytes: null,
   networkOutBytes: null,
+  diskReadBytes: null,
+  diskWriteBytes: null,
+  diskReadOps: null,
+  diskWriteOps: null,
 }
 
 test('a created VPS has both spellings of its addresses, and times without fractions', () => {

@@ -25,7 +25,10 @@ export interface Observation {
 
 /** Everything null is unknown: the guest did not say or nothing measures it. Counters are those of the present run. */
 export interface InstanceStats {
+  /** Nothing was read before. */
   measuredAt: Date
+  /** Names the run that the counters count: another name, and they began at zero. Null when the driver cannot tell. */
+  run: string | null
   /** Of all its vCPUs together, since the last call; null on the first. */
   cpuPercent: number | null
   memoryUsedBytes: number | null
@@ -35,6 +38,10 @@ export interface InstanceStats {
   /** From the instance's point of view. */
   networkInBytes: number | null
   networkOutBytes: number | null
+  diskReadBytes: number | null
+  diskWriteBytes: number | null
+  diskReadOps: number | null
+  diskWriteOps: number | null
 }
 
 export interface HostFacts {
@@ -189,6 +196,10 @@ export interface ComputeDriver extends SnapshotVerbs, ExportVerbs, DiskVerbs {
   observe(id: InstanceId): Promise<Observation>
   /** All instances this host knows anything of. */
   list(): Promise<Map<InstanceId, Observation>>
+  /**
+   * Null when it does not run. Of a guest that is `off` or `crashed` the counters that are still there: they are gone
+   * with the next `ensureStopped` or `ensureRunning`.
+   */
   stats(id: InstanceId): Promise<InstanceStats | null>
   /** The end of the serial console's log, at most `maxBytes`; empty when it never ran. */
   readLog(id: InstanceId, maxBytes: number): Promise<Buffer>

@@ -54,14 +54,19 @@ export interface Simulator extends ComputeDriver {
   read(id: InstanceId): string
 }
 
+/** Of a guest that is off: its counters are still there. */
+const NOTHING_USED = { cpuPercent: null, memoryUsedBytes: null, diskUsedBytes: null }
 const UNKNOWN_STATS: Omit<InstanceStats, 'measuredAt'> = {
-  cpuPercent: null,
-  memoryUsedBytes: null,
+  ...NOTHING_USED,
+  run: null,
   memoryTotalBytes: null,
-  diskUsedBytes: null,
   diskTotalBytes: null,
   networkInBytes: null,
   networkOutBytes: null,
+  diskReadBytes: null,
+  diskWriteBytes: null,
+  diskReadOps: null,
+  diskWriteOps: null,
 }
 const UNLIMITED: HostFacts = {
   cores: null,
@@ -256,9 +261,10 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     stats: (id) =>
       verb('stats', id, null, () => {
         const machine = machines.get(id)
-        if (!isUp(machine, clock.now())) return null
-        const stats = { ...UNKNOWN_STATS, ...machine.stats }
-        return { ...stats, measuredAt: new Date(machine.stats?.measuredAt ?? clock.now()) }
+        if (machine?.power !== 'running') return null
+        const measuredAt = new Date(machine.stats?.measuredAt ?? clock.now())
+        const asleep = isUp(machine, clock.now()) ? {} : NOTHING_USED
+        return { ...UNKNOWN_STATS, ...machine.stats, ...asleep, measuredAt }
       }),
 
     readLog: (id, maxBytes) =>

@@ -10,7 +10,7 @@ import { ensureOwner } from './host.ts'
 import { createMonitors, type Monitors } from './monitors.ts'
 import { type Owner, waitForExit } from './process.ts'
 import { filesOf, type InstanceFiles, readRecord } from './record.ts'
-import type { CpuSample } from './stats.ts'
+import type { AgentPatience, CpuSample } from './stats.ts'
 import type { NetworkAbility } from './tap.ts'
 
 export interface QemuOptions {
@@ -43,6 +43,8 @@ export interface QemuContext {
   readonly listeners: Set<(id: InstanceId) => void>
   /** The last look at each running instance's CPU time. */
   readonly cpuSamples: Map<InstanceId, CpuSample>
+  /** How the guest agent of each run is borne with. */
+  readonly agents: Map<InstanceId, AgentPatience & { run: string }>
   /** Null before `open`. */
   host: HostAbilities | null
   /** Whom QEMU runs as; asked for once. */
@@ -63,6 +65,7 @@ export function createContext(options: QemuOptions): QemuContext {
     }),
     listeners: new Set(),
     cpuSamples: new Map(),
+    agents: new Map(),
     host: null,
     findOwner() {
       owner ??= ensureOwner(user).catch((error) => {

@@ -9,7 +9,7 @@ import { findOurs, livingProcess } from './machine.ts'
 import { tapName } from './network.ts'
 import { isAlive, type ProcessIdentity, startedAt } from './process.ts'
 import { idsIn, readRecord } from './record.ts'
-import { measure } from './stats.ts'
+import { createPatience, measure } from './stats.ts'
 
 /** QEMU's run states (qapi/run-state.json); those that are not here are `running`, passing states of a live guest. */
 const POWER: Record<string, Observation['power']> = {
@@ -54,23 +54,31 @@ export async function list(context: QemuContext): Promise<Map<InstanceId, Observ
   return new Map(await Promise.all(ids.map(async (id) => [id, await observe(context, id, running)] as const)))
 }
 
+/** Also of a process that ended by itself: its tap is there until the next verb, and what it counted. */
 export async function stats(context: QemuContext, id: InstanceId): Promise<InstanceStats | null> {
-  const { monitors, cpuSamples, options } = context
+  const { monitors, cpuSamples, agents, options } = context
   const record = await readRecord(filesFor(context, id))
-  if (!record?.process || !(await isAlive(record.process))) return null
+  if (!record?.process || !record.startedAt) return null
+  const { power } = await observe(context, id)
+  if (power === 'stopped' || power === 'absent') return null
+  const run = `${record.process.pid}/${record.process.startTime}`
+  const known = agents.get(id)
+  const agent = known?.run === run ? known : { run, ...createPatience() }
+  agents.set(id, agent)
   const input = {
-    pid: record.process.pid,
+    process: record.process,
     vcpus: record.vcpus,
     memoryMib: record.memoryMib,
     tap: record.net === 'tap' ? tapName(options.prefix, record.number) : null,
     agentSocket: join(filesFor(context, id).run, SOCKETS.agent),
+    isRunning: power === 'running',
     previous: cpuSamples.get(id),
+    agent,
   }
-  const { power } = await observe(context, id)
-  if (power !== 'running') return null
-  const { stats, cpu } = await monitors
-    .use(id, (qmp) => measure({ ...input, qmp }))
-    .catch(() => measure({ ...input, qmp: null }))
+  const isAnswering = power !== 'crashed' || (await isAlive(record.process))
+  const { stats, cpu } = isAnswering
+    ? await monitors.use(id, (qmp) => measure({ ...input, qmp })).catch(() => measure({ ...input, qmp: null }))
+    : await measure({ ...input, qmp: null })
   if (cpu) cpuSamples.set(id, cpu)
   return stats
 }

@@ -1,21 +1,26 @@
 /**
- * What a running instance uses. QEMU counts neither network bytes nor, under TCG, anything else: CPU time is the
- * process's, network bytes are the tap's, memory and file systems are what the guest says of itself - if it does.
+ * What an instance uses. CPU time is the process's, network bytes are the tap's (QEMU counts none), disk I/O is QEMU's
+ * own count of what the guest asked its root disk for (query-blockstats), memory and file systems are what the guest says
+ * of itself - if it does. The tap outlives a process that died, and so do its counters until it is taken away.
  */
 import { readFile } from 'node:fs/promises'
 import type { InstanceStats } from '../compute.ts'
 import { askAgent, usedBytes } from './agent.ts'
-import { cpuTicks, MS_PER_TICK } from './process.ts'
+import { cpuTicks, MS_PER_TICK, type ProcessIdentity } from './process.ts'
 import type { Qmp } from './qmp.ts'
 
 export interface StatsInput {
-  pid: number
+  process: ProcessIdentity
   vcpus: number
   memoryMib: number
   tap: string | null
   agentSocket: string
+  /** Null: it does not answer, or is gone. */
   qmp: Qmp | null
+  /** Only then does it use CPU and memory and can be asked. */
+  isRunning: boolean
   previous: CpuSample | undefined
+  agent: AgentPatience
 }
 export interface CpuSample {
   pid: number
@@ -24,20 +29,23 @@ export interface CpuSample {
 }
 
 export async function measure(input: StatsInput): Promise<{ stats: InstanceStats; cpu: CpuSample | undefined }> {
-  const { qmp, tap } = input
-  const ticks = await cpuTicks(input.pid)
-  const cpu = ticks === null ? undefined : { pid: input.pid, ticks, atMs: performance.now() }
-  const [memory, diskTotal, diskUsed, received, sent] = await Promise.all([
-    qmp ? memoryUse(qmp).catch(() => null) : null,
-    qmp ? diskSize(qmp).catch(() => null) : null,
-    qmp ? diskUse(qmp, input.agentSocket).catch(() => null) : null,
+  const { qmp, tap, process, isRunning } = input
+  const measuredAt = new Date()
+  const ticks = isRunning ? await cpuTicks(process.pid) : null
+  const cpu = ticks === null ? undefined : { pid: process.pid, ticks, atMs: performance.now() }
+  const [received, sent, io, diskTotal, memory, diskUsed] = await Promise.all([
     tap ? counter(tap, 'rx') : null,
     tap ? counter(tap, 'tx') : null,
+    qmp ? diskIo(qmp).catch(() => null) : null,
+    qmp ? diskSize(qmp).catch(() => null) : null,
+    qmp && isRunning ? memoryUse(qmp).catch(() => null) : null,
+    qmp && isRunning ? diskUse(qmp, input.agentSocket, input.agent).catch(() => null) : null,
   ])
   return {
     cpu,
     stats: {
-      measuredAt: new Date(),
+      measuredAt,
+      run: `${process.bootId}/${process.pid}/${process.startTime}`,
       cpuPercent: cpu && input.previous ? cpuPercent(input.previous, cpu, input.vcpus) : null,
       memoryUsedBytes: memory?.used ?? null,
       memoryTotalBytes: memory?.total ?? input.memoryMib * 2 ** 20,
@@ -45,6 +53,10 @@ export async function measure(input: StatsInput): Promise<{ stats: InstanceStats
       diskTotalBytes: diskTotal,
       networkInBytes: sent, // what the host sent into the tap is what the guest received
       networkOutBytes: received,
+      diskReadBytes: io?.rd_bytes ?? null,
+      diskWriteBytes: io?.wr_bytes ?? null,
+      diskReadOps: io?.rd_operations ?? null,
+      diskWriteOps: io?.wr_operations ?? null,
     },
   }
 }
@@ -80,15 +92,60 @@ const known = (value: number | undefined) =>
 
 async function diskSize(qmp: Qmp): Promise<number | null> {
   const blocks = await qmp.execute<{ qdev?: string; inserted?: { image: { 'virtual-size': number } } }[]>('query-block')
-  const root = blocks.find(({ qdev }) => qdev?.startsWith('/machine/peripheral/disk0'))
-  return root?.inserted?.image['virtual-size'] ?? null
+  return blocks.find(isRoot)?.inserted?.image['virtual-size'] ?? null
 }
 
-/** Asked only when an agent has opened its end of the port: silence would cost the whole time-out. */
-async function diskUse(qmp: Qmp, socket: string): Promise<number | null> {
+/** qapi/block-core.json, BlockDeviceStats: since the process started, as the guest asked for it. */
+interface BlockIo {
+  rd_bytes: number
+  wr_bytes: number
+  rd_operations: number
+  wr_operations: number
+}
+async function diskIo(qmp: Qmp): Promise<BlockIo | null> {
+  const blocks = await qmp.execute<{ qdev?: string; stats: BlockIo }[]>('query-blockstats')
+  return blocks.find(isRoot)?.stats ?? null
+}
+
+const isRoot = ({ qdev }: { qdev?: string }) => qdev?.startsWith('/machine/peripheral/disk0') === true
+
+/** Asked only when an agent has opened its end of the port and has not just been silent: silence costs the time-out. */
+async function diskUse(qmp: Qmp, socket: string, agent: AgentPatience): Promise<number | null> {
+  if (!agent.mayAsk()) return null
   const devices = await qmp.execute<{ label: string; 'frontend-open': boolean }[]>('query-chardev')
   if (!devices.find(({ label }) => label === 'ga0')?.['frontend-open']) return null
-  return usedBytes(await askAgent(socket, 'guest-get-fsinfo'))
+  try {
+    const used = usedBytes(await askAgent(socket, 'guest-get-fsinfo'))
+    agent.heard()
+    return used
+  } catch (error) {
+    agent.silent()
+    throw error
+  }
+}
+
+const SILENCE_MS_FIRST = 30_000
+const SILENCE_MS_MAX = 30 * 60_000
+
+/** How long a guest agent is left alone that did not answer: twice as long each time. */
+export interface AgentPatience {
+  mayAsk(): boolean
+  heard(): void
+  silent(): void
+}
+export function createPatience(nowMs: () => number = () => performance.now()): AgentPatience {
+  let pauseMs = SILENCE_MS_FIRST
+  let until = 0
+  return {
+    mayAsk: () => nowMs() >= until,
+    heard() {
+      pauseMs = SILENCE_MS_FIRST
+    },
+    silent() {
+      until = nowMs() + pauseMs
+      pauseMs = Math.min(2 * pauseMs, SILENCE_MS_MAX)
+    },
+  }
 }
 
 async function counter(tap: string, direction: 'rx' | 'tx'): Promise<number | null> {

@@ -43,6 +43,7 @@ export async function endProcess(
   }
   monitors.drop(id)
   context.cpuSamples.delete(id)
+  context.agents.delete(id)
 }
 
 /** Interface, rules, limits and sockets of an instance without a process. */
