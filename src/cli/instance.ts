@@ -147,7 +147,7 @@ const update: Command = {
   positionals: NAME,
   options: {
     name: { type: 'string', value: 'NAME', help: 'what people call it' },
-    hostname: { type: 'string', value: 'HOST', help: 'the guest learns of it when it is built anew' },
+    hostname: { type: 'string', value: 'HOST', help: 'the guest is told at its next start' },
     backups: { type: 'string', value: 'on|off', help: 'whether it is backed up by itself' },
     ...JSON_OPTION,
   },

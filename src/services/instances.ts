@@ -287,10 +287,7 @@ export async function remove(ctx: Ctx, ref: Ref, { purge = false } = {}): Promis
   })
 }
 
-/**
- * What is left out stays. The guest itself learns of a new host name when it is built anew: until then it is its owner's
- * to change inside.
- */
+/** What is left out stays. The guest is told of a new host name at its next start; what it makes of it is its own. */
 export async function update(ctx: Ctx, ref: Ref, input: instances.InstanceUpdate): Promise<Instance> {
   allow(ctx, 'instances:write')
   const { id } = await find(ctx, ref)

@@ -183,7 +183,7 @@ export const CreateInstance = z
 export const UpdateInstance = z
   .strictObject({
     name: Name.optional(),
-    hostname: Hostname.optional().describe('the guest itself learns of it when it is built anew'),
+    hostname: Hostname.optional().describe('the guest is told at its next start'),
     automaticBackups: z.boolean().optional(),
   })
   .meta({ id: 'UpdateInstance', description: 'What is left out stays.' })

@@ -2,7 +2,17 @@
 import { bearer } from '../http/auth.ts'
 import { type Dialect, dialect, under } from '../http/route.ts'
 import { ErrorBody, errors } from './errors.ts'
-import * as servers from './servers.ts'
+import {
+  createServer,
+  deleteServer,
+  getServer,
+  listServers,
+  patchServer,
+  rebootServer,
+  startServer,
+  stopServer,
+  updateServer,
+} from './servers.ts'
 
 export const vpsorg = (): Dialect =>
   dialect({
@@ -19,5 +29,15 @@ export const vpsorg = (): Dialect =>
     errorBody: ErrorBody,
     errorStatuses: [400, 401, 402, 403, 404, 413, 415, 429, 500, 503],
     hidesMethods: true,
-    routes: Object.values(servers),
+    routes: [
+      listServers,
+      createServer,
+      getServer,
+      updateServer,
+      patchServer,
+      deleteServer,
+      startServer,
+      stopServer,
+      rebootServer,
+    ],
   })
