@@ -310,3 +310,24 @@ test('every command has help, and its options explain themselves', async () => {
     assert.match(out, /^Usage: \.\/havn /)
   }
 })
+
+test('instance metrics is a table with a row for each interval', async () => {
+  const interval = { from: '2026-05-01T11:50:00.000Z', to: '2026-05-01T11:55:00.000Z' }
+  const series = [
+    { metric: 'cpuPercent', values: [{ ...interval, value: 12.34, max: 80 }] },
+    { metric: 'networkInBytes', values: [{ ...interval, value: 2048, max: null }] },
+    { metric: 'diskReadOps', values: [{ ...interval, value: null, max: null }] },
+  ]
+  const { out, calls } = await run('instance metrics web', { getInstanceMetrics: () => ({ series }) })
+  const query = { step: '5min', from: '2026-05-01T10:00:00.000Z', to: NOW.toISOString() }
+  assert.deepEqual(calls, [['getInstanceMetrics', { id: 'web', query }]])
+  assert.equal(
+    out,
+    [
+      'UNTIL                 CPU %  MEMORY  DISK  NET IN   NET OUT  READ  WRITTEN  READS  WRITES',
+      '2026-05-01T11:55:00Z  12.3   -       -     2.0 KiB  -        -     -        -      -',
+    ].join('\n'),
+  )
+  await assert.rejects(run('instance metrics web --step week'), /--step is one of/)
+  await assert.rejects(run('instance metrics web --from soon'), /not a time/)
+})

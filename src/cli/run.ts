@@ -6,6 +6,7 @@ import type { Args, Cli, Command, Option } from './command.ts'
 import { CliError, EXIT } from './exit.ts'
 import { imageCommands } from './image.ts'
 import { instanceCommands } from './instance.ts'
+import { metrics } from './metrics.ts'
 import { objectCommands } from './object.ts'
 import { operatorCommands } from './operator.ts'
 import { s3Commands } from './s3.ts'
@@ -17,6 +18,7 @@ export const COMMANDS: readonly Command[] = [
   status,
   ssh,
   ...instanceCommands,
+  metrics,
   ...imageCommands,
   ...bucketCommands,
   ...objectCommands,

@@ -1,6 +1,7 @@
 /** What an instance used, over time: for plots, for traffic bills, for what is left of a plan's traffic. */
 import { CloudError } from '../model/errors.ts'
 import { growth } from '../model/growth.ts'
+import type { InstanceId } from '../model/ids.ts'
 import {
   type Counter,
   firstInterval,
@@ -8,6 +9,7 @@ import {
   type Granularity,
   intervals,
   isCounter,
+  METRICS,
   type Metric,
   type Span,
   type Step,
@@ -26,10 +28,10 @@ export const SERIES_VALUES_MAX = 12_000
 const EARLIEST = Date.UTC(1970, 0)
 
 export interface TrafficQuery {
-  /** Inclusive. */
-  from: Date
-  /** Exclusive. */
-  to: Date
+  /** Inclusive; the beginning of this month when absent. */
+  from?: Date
+  /** Exclusive; now when absent. */
+  to?: Date
   granularity: Granularity
 }
 export interface TrafficValue extends Span {
@@ -37,7 +39,9 @@ export interface TrafficValue extends Span {
   bytes: number | null
 }
 /** From the instance's point of view; intervals in UTC, oldest first, those clipped that reach over the span's ends. */
-export interface Traffic {
+export interface Traffic extends Span {
+  instanceId: InstanceId
+  granularity: Granularity
   in: TrafficValue[]
   out: TrafficValue[]
 }
@@ -46,17 +50,20 @@ export interface Traffic {
  * The bytes an instance's own interface moved. Intervals that begin after now are left out. Sums are exact: cut a span
  * anywhere, and its parts add up to the whole. Throws `invalid` (query `from`, `to`, `granularity`) and `not_found`.
  */
-export async function traffic(ctx: Ctx, ref: string, query: TrafficQuery): Promise<Traffic> {
+export async function traffic(ctx: Ctx, ref: string, { granularity, ...asked }: TrafficQuery): Promise<Traffic> {
   const instance = await instances.get(ctx, ref)
-  return trafficOf(ctx, instance, query)
+  const time = await now(ctx.db)
+  const { to = new Date(time.getTime() + 1), from = startOf('month', time) } = asked
+  return trafficOf(ctx, instance, granularity, { from, to })
 }
 
-async function trafficOf(ctx: Ctx, instance: Instance, { granularity, ...asked }: TrafficQuery): Promise<Traffic> {
+async function trafficOf(ctx: Ctx, instance: Instance, granularity: Granularity, asked: Span): Promise<Traffic> {
   const spans = await spansOf(ctx, granularity, asked, TRAFFIC_VALUES_MAX)
   const level = granularity === 'year' || granularity === 'none' ? 'month' : granularity
   const grown = await growthIn(ctx, instance, ['networkInBytes', 'networkOutBytes'], level, spans)
   const valued = (bytes: (number | null)[]) => spans.map((span, index) => ({ ...span, bytes: bytes[index] ?? null }))
-  return { in: valued(grown.networkInBytes), out: valued(grown.networkOutBytes) }
+  const [incoming, out] = [valued(grown.networkInBytes), valued(grown.networkOutBytes)]
+  return { instanceId: instance.id, ...asked, granularity, in: incoming, out }
 }
 
 /** What counts against a plan's traffic: this calendar month in UTC, up to now. */
@@ -67,7 +74,7 @@ export async function monthTraffic(
   const instance = await instances.get(ctx, ref)
   const to = await now(ctx.db)
   const from = startOf('month', to)
-  const moved = await trafficOf(ctx, instance, { from, to: new Date(to.getTime() + 1), granularity: 'none' })
+  const moved = await trafficOf(ctx, instance, 'none', { from, to: new Date(to.getTime() + 1) })
   return { from, to, inBytes: moved.in[0]?.bytes ?? null, outBytes: moved.out[0]?.bytes ?? null }
 }
 
@@ -87,7 +94,33 @@ export interface SeriesValue extends Span {
  * time since the one before it. Throws `invalid` and `not_found`.
  */
 export async function series(ctx: Ctx, ref: string, { metric, step, ...asked }: SeriesQuery): Promise<SeriesValue[]> {
+  return seriesOf(ctx, await instances.get(ctx, ref), metric, step, asked)
+}
+
+export interface Curves extends Span {
+  instanceId: InstanceId
+  step: Step
+  curves: { metric: Metric; values: SeriesValue[] }[]
+}
+const CURVES_MS = 3_600_000
+
+/** One curve or all, of the last hour when no span is named. */
+export async function curves(
+  ctx: Ctx,
+  ref: string,
+  { metric, step, ...asked }: { metric?: Metric; step: Step; from?: Date; to?: Date },
+): Promise<Curves> {
   const instance = await instances.get(ctx, ref)
+  const { to = new Date((await now(ctx.db)).getTime() + 1) } = asked
+  const { from = new Date(to.getTime() - CURVES_MS) } = asked
+  const all: Curves['curves'] = []
+  for (const one of metric === undefined ? METRICS : [metric]) {
+    all.push({ metric: one, values: await seriesOf(ctx, instance, one, step, { from, to }) })
+  }
+  return { instanceId: instance.id, from, to, step, curves: all }
+}
+
+async function seriesOf(ctx: Ctx, instance: Instance, metric: Metric, step: Step, asked: Span): Promise<SeriesValue[]> {
   if (step === '10s') return samples(ctx, instance, metric, asked)
   const spans = await spansOf(ctx, step, asked, SERIES_VALUES_MAX)
   if (isCounter(metric)) {

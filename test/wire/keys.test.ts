@@ -40,6 +40,8 @@ const TABLE: Record<string, Row> = {
   'POST /havn/v1/instances/{id}/reboot': WRITE,
   'GET /havn/v1/instances/{id}/log': READ,
   'GET /havn/v1/instances/{id}/stats': READ,
+  'GET /havn/v1/instances/{id}/metrics': READ,
+  'GET /havn/v1/instances/{id}/traffic': READ,
   'GET /havn/v1/operations': LIST,
   'GET /havn/v1/operations/{id}': READ,
   'GET /havn/v1/regions': LIST,

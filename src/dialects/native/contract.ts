@@ -28,6 +28,7 @@ import {
   Timestamp,
   V,
 } from './contract-common.ts'
+import { metricsEndpoints } from './contract-metrics.ts'
 import { storageEndpoints } from './contract-storage.ts'
 
 const Email = z.email().max(254)
@@ -663,6 +664,7 @@ export const endpoints = {
     answer: Key,
   },
 
+  ...metricsEndpoints,
   ...storageEndpoints,
 
   listAudit: {

@@ -30,6 +30,7 @@ import {
   stopInstance,
   updateInstance,
 } from './instances.ts'
+import { getInstanceMetrics, getInstanceTraffic } from './metrics.ts'
 import { getOperation, listOperations } from './operations.ts'
 import { listHosts, listIncidents, recoverIncident } from './operator.ts'
 import { addSshKey, deleteSshKey, listSshKeys } from './ssh-keys.ts'
@@ -64,6 +65,8 @@ export const native = ({ onEvent }: { onEvent?: OnEvent } = {}): Dialect =>
       rebootInstance,
       getInstanceLog,
       getInstanceStats,
+      getInstanceMetrics,
+      getInstanceTraffic,
       listOperations,
       getOperation,
       listRegions,
