@@ -3,11 +3,13 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, test } from 'node:test'
+import { readDisk } from '../../../test/disk-reading.ts'
 import { createVirtualClock } from '../../lib/clock.ts'
 import { CloudError } from '../../model/errors.ts'
 import { type InstanceId, newIdentity } from '../../model/ids.ts'
 import type { InstanceSpec } from './compute.ts'
 import { computeContract } from './contract.ts'
+import { exportContract } from './contract-exports.ts'
 import { snapshotContract } from './contract-snapshots.ts'
 import { createSimulator, type Simulator, type SimulatorOptions } from './simulator.ts'
 
@@ -75,6 +77,26 @@ computeContract('simulator', async () => {
     kill: async (id) => all.at(-1)!.crash(id),
     async close() {
       for (const simulator of all) await simulator.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+})
+
+exportContract('simulator', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'havn-simulator-'))
+  let simulator = createSimulator({ folder, bootMs: 5 })
+  return {
+    driver: simulator,
+    spec: () => spec({ diskGib: 1 }),
+    write: async ({ id }, text) => simulator.write(id, simulator.read(id) + text),
+    read: readDisk,
+    kill: async (id) => simulator.crash(id),
+    async reopen() {
+      simulator = createSimulator({ folder, bootMs: 5 })
+      return simulator
+    },
+    async close() {
+      await simulator.close()
       rmSync(folder, { recursive: true, force: true })
     },
   }

@@ -5,12 +5,30 @@
  */
 import { randomInt } from 'node:crypto'
 import { connect } from 'node:net'
+import { createLocks } from '../../../lib/locks.ts'
 
 const ANSWER_BYTES_MAX = 256 * 1024
 const MARK = 0xff
 
+/** The agent answered, and its answer was an error. */
+export class AgentRefusal extends Error {
+  override name = 'AgentRefusal'
+}
+
+export type AskAgent = (command: string, args?: object, timeoutMs?: number) => Promise<unknown>
+
+/** The port serves one client at a time: a second one would wait in the dark, its clock running. */
+const inTurn = createLocks()
+
 /** The command's `return`. Throws when there is no answer in time, an error, or no sense in it. */
-export function askAgent(path: string, command: string, args: object = {}, timeoutMs = 1_500): Promise<unknown> {
+export const askAgent = (path: string, command: string, args: object = {}, timeoutMs = 1_500): Promise<unknown> =>
+  inTurn(path, () => ask(path, command, args, timeoutMs))
+
+/** Nobody else in this process talks to that agent while `act` does. */
+export const holdAgent = <T>(path: string, act: (ask: AskAgent) => Promise<T>): Promise<T> =>
+  inTurn(path, () => act((command, args = {}, timeoutMs = 1_500) => ask(path, command, args, timeoutMs)))
+
+function ask(path: string, command: string, args: object, timeoutMs: number): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const socket = connect(path)
     const sync = randomInt(1, 2 ** 31)
@@ -41,7 +59,9 @@ export function askAgent(path: string, command: string, args: object = {}, timeo
         const answer = parse(line)
         if (isSynced) {
           if (answer && 'return' in answer) return finish(() => resolve(answer.return))
-          return fail(answer?.error?.desc ?? 'the answer makes no sense')
+          if (!answer?.error?.desc) return fail('the answer makes no sense')
+          const refusal = new AgentRefusal(`guest agent, ${command}: ${String(answer.error.desc).slice(0, 200)}`)
+          return finish(() => reject(refusal))
         }
         if (answer?.return === sync) {
           isSynced = true
@@ -58,6 +78,24 @@ function parse(line: string): { return?: unknown; error?: { desc?: string } } | 
     return typeof value === 'object' ? value : null
   } catch {
     return null
+  }
+}
+
+/**
+ * Ends a freeze, and says how many file systems stood still until now; 0 also for an agent that knows of no freezing.
+ * Throws as long as it is not known to be over.
+ */
+export async function thaw(ask: AskAgent, timeoutMs: number): Promise<number> {
+  try {
+    return Number(await ask('guest-fsfreeze-thaw', {}, timeoutMs))
+  } catch (error) {
+    if (!(error instanceof AgentRefusal)) throw error
+    const status = await ask('guest-fsfreeze-status', {}, timeoutMs).catch((other: unknown) => {
+      if (other instanceof AgentRefusal) return 'thawed'
+      throw other
+    })
+    if (status === 'frozen') throw error
+    return 0
   }
 }
 

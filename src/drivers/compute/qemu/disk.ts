@@ -6,6 +6,7 @@ import { chmod, chown, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
 import { CloudError } from '../../../model/errors.ts'
 import { CommandError, run } from './command.ts'
+import { removeStoredMarks } from './marks.ts'
 import type { Owner } from './process.ts'
 
 export interface DiskInput {
@@ -56,6 +57,8 @@ export async function growDisk(file: string, sizeGib: number, signal: AbortSigna
   const size = await virtualSize(file)
   if (size >= sizeGib * 2 ** 30) return
   try {
+    // A mark that was not stored whole would be in the way, and none of them knows of the room that comes.
+    await removeStoredMarks(file, () => true)
     await run('qemu-img', ['resize', '-q', '-f', 'qcow2', file, `${sizeGib}G`], { signal })
   } catch (error) {
     throw explain(error, 'the disk could not be grown')

@@ -14,13 +14,15 @@ import type { InstanceId } from '../../../model/ids.ts'
 import type { ComputeDriver, InstanceSpec } from '../compute.ts'
 import { createContext, filesFor, mended, type QemuContext, type QemuOptions } from './context.ts'
 import { ensureDisk } from './disk.ts'
+import { closeExport, openExport } from './exports.ts'
 import { forgetSecrets } from './first-boot.ts'
 import { readLogTail } from './log.ts'
+import { answering } from './machine.ts'
 import { list, observe, stats } from './observe.ts'
 import { adoptAll, boundLogs, prepareHost, removeHostParts } from './open.ts'
 import { newRecord, readRecord, writeRecord } from './record.ts'
 import { hostFacts, listResources } from './resources.ts'
-import { answering, ensureRunning } from './start.ts'
+import { ensureRunning } from './start.ts'
 import { ensureAbsent, ensureStopped } from './stop.ts'
 import { waitForSsh } from './wait-for-ssh.ts'
 
@@ -59,8 +61,9 @@ export function createQemuDriver(options: QemuOptions): ComputeDriver {
     rollbackToSnapshot: pending,
     ensureSnapshotAbsent: pending,
     listSnapshots: pending,
-    openExport: pending,
-    closeExport: pending,
+    openExport: (spec, name, options, signal) =>
+      exclusively(spec.id, () => openExport(context, spec, name, options, signal).catch(mended)),
+    closeExport: (id, name, options) => exclusively(id, () => closeExport(context, id, name, options).catch(mended)),
     prepareDisk: pending,
     replaceDisk: pending,
     discardPreparedDisk: pending,

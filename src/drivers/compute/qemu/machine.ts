@@ -1,7 +1,10 @@
 /** One machine: our notes on it and the process that is really there, brought together. */
+import { CloudError } from '../../../model/errors.ts'
+import type { InstanceId } from '../../../model/ids.ts'
 import { filesFor, type QemuContext } from './context.ts'
 import { type TapSpec, tapName } from './network.ts'
 import { findMachines, isAlive, type ProcessIdentity, startedAt } from './process.ts'
+import { type Qmp, QmpGone } from './qmp.ts'
 import { type InstanceRecord, writeRecord } from './record.ts'
 
 /** The changed notes, written down when they differ. */
@@ -39,6 +42,20 @@ export async function adopt(
 ): Promise<InstanceRecord> {
   if (record.process?.pid === process.pid && record.startedAt) return record
   return note(context, record, { process, startedAt: (await startedAt(process)).toISOString() })
+}
+
+/** Throws `unavailable` when QEMU does not answer. */
+export async function answering<T>(
+  { monitors }: QemuContext,
+  id: InstanceId,
+  act: (qmp: Qmp) => Promise<T>,
+): Promise<T> {
+  try {
+    return await monitors.use(id, act)
+  } catch (error) {
+    if (!(error instanceof QmpGone)) throw error
+    throw new CloudError('unavailable', 'the virtual machine monitor does not answer', { cause: error })
+  }
 }
 
 export const tapOf = ({ host, options }: QemuContext, record: InstanceRecord): TapSpec => ({

@@ -5,6 +5,7 @@ import { CloudError } from '../../../model/errors.ts'
 import { chooseAccel } from './accel.ts'
 import { closeCgroups, openCgroups } from './cgroup.ts'
 import { cgroupsOf, filesFor, hostOf, type QemuContext } from './context.ts'
+import { adoptExport } from './exports.ts'
 import { checkReachable, findNameservers } from './host.ts'
 import { boundLog } from './log.ts'
 import { adopt, findOurs, livingProcess, tapOf } from './machine.ts'
@@ -45,6 +46,8 @@ export async function adoptAll(context: QemuContext, exclusively: Exclusively): 
         const record = await readRecord(filesFor(context, id))
         if (!record) return
         const process = await livingProcess(context, record, running)
+        // What cannot be settled now is settled by whoever needs it next; a guest that stands still has a watchdog.
+        await adoptExport(context, id, process).catch(() => {})
         if (!process) return
         await adopt(context, record, process)
         if (record.net === 'tap') taps.push(tapOf(context, record))

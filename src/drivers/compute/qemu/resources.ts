@@ -4,6 +4,8 @@ import type { InstanceId } from '../../../model/ids.ts'
 import type { HostFacts, HostResource } from '../compute.ts'
 import { listGroups } from './cgroup.ts'
 import { cgroupsOf, filesFor, hostOf, type QemuContext } from './context.ts'
+import { findServers } from './export-stopped.ts'
+import { findWatchdogs } from './freeze.ts'
 import { readCapacity } from './host.ts'
 import { findOurs } from './machine.ts'
 import { idsIn, readRecord } from './record.ts'
@@ -42,6 +44,12 @@ export async function listResources(context: QemuContext): Promise<HostResource[
   for (const [uuid, identities] of await findOurs(context)) {
     const owner = records.find((record) => record.uuid === uuid)?.id ?? null
     for (const { pid } of identities) found.push({ kind: 'process', name: `pid ${pid}`, instanceId: owner })
+  }
+  for (const { server, instanceId } of await findServers(context)) {
+    found.push({ kind: 'process', name: `qemu-nbd pid ${server.pid}`, instanceId })
+  }
+  for (const { pid, instanceId } of await findWatchdogs(context)) {
+    found.push({ kind: 'process', name: `freeze watchdog pid ${pid}`, instanceId })
   }
   for (const id of ids) {
     for (const name of await namesIn(filesFor(context, id).folder)) {

@@ -7,14 +7,14 @@ import { withKvmGroup } from './accel.ts'
 import { qemuArgs } from './args.ts'
 import { filesFor, hostOf, isThere, type QemuContext } from './context.ts'
 import { growDisk, removeOldGenerations } from './disk.ts'
+import { endExports } from './exports.ts'
 import { seedInput } from './first-boot.ts'
 import { launch } from './launch.ts'
 import { ensureLog } from './log.ts'
-import { adopt, livingProcess, note, tapOf } from './machine.ts'
+import { adopt, answering, livingProcess, note, tapOf } from './machine.ts'
 import { userNet } from './network.ts'
 import { powerOf, RESUMABLE } from './observe.ts'
 import type { Owner } from './process.ts'
-import { type Qmp, QmpGone } from './qmp.ts'
 import { type InstanceRecord, makeRunFolder, newRecord, readRecord } from './record.ts'
 import { writeSeed } from './seed.ts'
 import { endProcess } from './stop.ts'
@@ -43,20 +43,6 @@ async function goOn(context: QemuContext, id: InstanceId): Promise<boolean> {
   })
 }
 
-/** Throws `unavailable` when QEMU does not answer. */
-export async function answering<T>(
-  { monitors }: QemuContext,
-  id: InstanceId,
-  act: (qmp: Qmp) => Promise<T>,
-): Promise<T> {
-  try {
-    return await monitors.use(id, act)
-  } catch (error) {
-    if (!(error instanceof QmpGone)) throw error
-    throw new CloudError('unavailable', 'the virtual machine monitor does not answer', { cause: error })
-  }
-}
-
 async function start(
   context: QemuContext,
   spec: InstanceSpec,
@@ -71,6 +57,7 @@ async function start(
   if (!(await isThere(disk))) {
     throw new CloudError('conflict', `the instance has no disk of generation ${spec.generation}`)
   }
+  await endExports(context, spec.id)
   if (old.net === 'tap' && network.mode === 'routed') await removeTap(prefix, tapOf(context, old))
   const record = await note(context, old, {
     ...newRecord(spec),

@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises'
 import { type InstanceId, uuidOfId } from '../../../model/ids.ts'
 import { removeGroups } from './cgroup.ts'
 import { cgroupsOf, filesFor, type QemuContext } from './context.ts'
+import { endExports } from './exports.ts'
 import { findOurs, note, tapOf } from './machine.ts'
 import { isAlive, kill, waitForExit } from './process.ts'
 import { type InstanceRecord, readRecord } from './record.ts'
@@ -15,6 +16,7 @@ export async function ensureStopped(context: QemuContext, id: InstanceId): Promi
   const uuid = record?.uuid ?? uuidOfId('instance', id)
   const noted = record && (await note(context, record, { wanted: 'stopped' }))
   if (uuid) await endProcess(context, noted ?? { id, uuid, process: null })
+  await endExports(context, id)
   await removeTraces(context, id, noted)
   if (noted) await note(context, noted, { process: null, startedAt: null })
 }

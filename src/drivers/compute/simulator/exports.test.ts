@@ -72,6 +72,7 @@ test('an export is the disk of one moment, also for the next control plane', asy
   const { simulator: next } = await open(t, folder)
   assert.deepEqual(await next.openExport(spec, 'bkp_one', NOTHING, signal), first)
   assert.deepEqual(await filesOf(next), [[`exports/${spec.id}-bkp_one.raw`, spec.id]])
+  await next.closeExport(spec.id, 'bkp_one', { keep: true }, signal)
   const second = await next.openExport(spec, 'bkp_two', NOTHING, signal)
   assert.equal(read(second), 'as it became')
   await next.closeExport(spec.id, 'bkp_one', { keep: true }, signal)

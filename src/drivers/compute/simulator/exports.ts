@@ -13,6 +13,11 @@ import { isUp, type OpenExport } from './machine.ts'
 import type { SimulatorParts } from './parts.ts'
 
 const BLOCK_BYTES = 4096
+const REASON: Record<OpenExport['power'], string | null> = {
+  running: 'a simulated guest has no agent that could freeze its file systems',
+  crashed: 'the instance crashed and was not started since',
+  stopped: null,
+}
 const NAME = /^[0-9a-z_]{1,60}$/
 
 export function exportVerbs(parts: SimulatorParts): ExportVerbs {
@@ -59,12 +64,13 @@ function open(parts: SimulatorParts, spec: InstanceSpec, name: string): OpenExpo
   if (!machine?.disks.includes(spec.generation)) {
     throw new CloudError('conflict', `the instance has no disk of generation ${spec.generation}`)
   }
+  endExports(parts, spec.id)
   const content = machine.contents[spec.generation] ?? ''
   const made: OpenExport = {
     name,
     generation: spec.generation,
-    pointAt: clock.now(),
-    wasUp: isUp(machine, clock.now()),
+    pointAt: Math.max(clock.now(), machine.lastPointAt + 1),
+    power: machine.power === 'crashed' ? 'crashed' : isUp(machine, clock.now()) ? 'running' : 'stopped',
     diskBytes: spec.diskGib * 2 ** 30,
     dataBytes: Buffer.byteLength(content),
   }
@@ -73,7 +79,7 @@ function open(parts: SimulatorParts, spec: InstanceSpec, name: string): OpenExpo
   truncateSync(draftOf(file), made.diskBytes)
   renameSync(draftOf(file), file)
   // The note comes last: it stands for a file that is whole.
-  change(spec.id, { exports: [...machine.exports.filter((one) => one.name !== name), made] })
+  change(spec.id, { exports: [made], lastPointAt: made.pointAt })
   return made
 }
 
@@ -84,8 +90,8 @@ function present(parts: SimulatorParts, { id }: InstanceSpec, made: OpenExport):
     source: { kind: 'file', path: fileOf(parts, id, made.name), extents },
     diskBytes: made.diskBytes,
     pointAt: new Date(made.pointAt),
-    consistency: made.wasUp ? 'crash' : 'off',
-    consistencyReason: made.wasUp ? 'a simulated guest has no agent that could freeze its file systems' : null,
+    consistency: made.power === 'stopped' ? 'off' : 'crash',
+    consistencyReason: REASON[made.power],
     frozenMs: null,
   }
 }

@@ -16,6 +16,8 @@ export interface Machine {
   contents: Record<number, string>
   snapshots: SimulatedSnapshot[]
   exports: OpenExport[]
+  /** The moment of the newest export; none is twice. */
+  lastPointAt: number
   power: 'running' | 'stopped' | 'crashed'
   startedAt: number | null
   /** From here on the SSH banner shows. */
@@ -41,8 +43,8 @@ export interface OpenExport {
   /** Of the disk that was exported. */
   generation: number
   pointAt: number
-  /** The guest ran at that moment. */
-  wasUp: boolean
+  /** Of the guest at that moment. */
+  power: Machine['power']
   diskBytes: number
   dataBytes: number
 }
@@ -54,6 +56,7 @@ export const newMachine = (id: InstanceId): Machine => ({
   contents: {},
   snapshots: [],
   exports: [],
+  lastPointAt: 0,
   power: 'stopped',
   startedAt: null,
   readyAt: null,
