@@ -28,11 +28,11 @@ export const MIB = 1024 * 1024
 
 export async function backupStage(
   t: { after(fn: () => Promise<void>): void },
-  options: { objects?: ObjectsDriver; patienceMs?: number } = {},
+  options: { objects?: ObjectsDriver; masterKey?: Buffer; patienceMs?: number } = {},
 ): Promise<BackupStage> {
   const folder = await mkdtemp(join(tmpdir(), 'havn-backup-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
-  const masterKey = randomBytes(32)
+  const masterKey = options.masterKey ?? randomBytes(32)
   const sealedKey = newSealedKey(masterKey).toString('base64')
   const objects = options.objects ?? createFilesystemObjects({ folder: join(folder, 'objects') })
   if (!options.objects) await mkdir(join(folder, 'objects'))

@@ -10,6 +10,7 @@ import { showWebsite } from '../dialects/s3/website.ts'
 import { createHashing } from '../lib/hashing/hashing.ts'
 import { DEFAULT_TIER } from '../model/bucket.ts'
 import { describeError } from '../model/errors.ts'
+import { createBackupImages } from '../services/backup-images.ts'
 import { createBucketMemory } from '../services/bucket-memory.ts'
 import { countTraffic } from '../services/bucket-traffic.ts'
 import { createReaders } from '../services/objects/readers.ts'
@@ -51,6 +52,7 @@ export async function startS3(context: AppContext, options: S3Options = {}): Pro
   const hashing = createHashing()
   const readers = await createReaders(db, randomUUID(), warn)
   const traffic = countTraffic(db, warn)
+  const backupImages = createBackupImages({ db, objects, masterKey: context.settings.masterKey, warn })
   const server = createS3Server({
     parts: {
       db,
@@ -63,6 +65,7 @@ export async function startS3(context: AppContext, options: S3Options = {}): Pro
     },
     operations,
     showWebsite,
+    backupImages,
     findKey: signers.find,
     domains: { s3: storage.domains, website: storage.websiteDomain },
     maxBodies: storage.maxBodies,
@@ -82,6 +85,7 @@ export async function startS3(context: AppContext, options: S3Options = {}): Pro
       await signers.stop()
       await traffic.stop()
       await hashing.close()
+      await backupImages.stop()
       await readers.stop()
       await objects.close()
     },

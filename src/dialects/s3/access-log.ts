@@ -17,8 +17,8 @@ export interface AccessEntry {
   agent: string | null
 }
 
-/** A presigned URL is a permission: whoever reads the log must not be able to use it. */
-const SECRETS = /(X-Amz-Signature|X-Amz-Security-Token)=[^&]*/gi
+/** A presigned URL is a permission, and so is a link to a backup: whoever reads the log must not be able to use it. */
+const SECRETS = /(signature|X-Amz-Security-Token)=[^&]*/gi
 const PATH_SHOWN_MAX = 2_048
 const AGENT_SHOWN_MAX = 200
 

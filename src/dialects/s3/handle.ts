@@ -7,8 +7,10 @@ import type { IncomingMessage } from 'node:http'
 import type { Bucket } from '../../model/bucket.ts'
 import { S3Error } from '../../model/s3-error.ts'
 import { authorize } from '../../services/access.ts'
+import type { BackupImages } from '../../services/backup-images.ts'
 import { refuseOtherOwner } from '../../services/owners.ts'
 import type { S3Caller, S3Ctx } from '../../services/s3-ctx.ts'
+import { downloadBackup, isBackupDownload } from './backup-download.ts'
 import { createCall, readWords, type Words } from './call.ts'
 import { preflight } from './cross-origin.ts'
 import type { Dispatcher } from './dispatch.ts'
@@ -27,6 +29,7 @@ export interface HandleParts {
   verifier: Verifier
   dispatcher: Dispatcher
   showWebsite: ShowWebsite | undefined
+  backupImages: BackupImages | undefined
 }
 
 export interface Incoming {
@@ -51,6 +54,9 @@ export async function handle(inside: HandleParts, incoming: Incoming, trace: Tra
   const method = message.method ?? ''
   if (method === 'OPTIONS') return preflight(parts.buckets, target, headers)
   if (target.style === 'website') return visit(inside, incoming)
+  if (isBackupDownload(target)) {
+    return downloadBackup(inside.backupImages, target, method, readWords(headers, target.query), parts.reading)
+  }
   const verified = await verifier.verify({ method, target, headers })
   trace.caller = verified?.caller ?? null
   const words = readWords(headers, target.query)

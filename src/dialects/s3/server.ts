@@ -9,6 +9,7 @@ import { createServer as createTlsServer, type ServerOptions as TlsOptions } fro
 import type { AddressInfo, Socket } from 'node:net'
 import { hostname } from 'node:os'
 import { S3Error } from '../../model/s3-error.ts'
+import type { BackupImages } from '../../services/backup-images.ts'
 import type { Moved } from '../../services/bucket-traffic.ts'
 import { watchConnections } from '../http/closing.ts'
 import { type AccessEntry, accessLine, printable } from './access-log.ts'
@@ -29,6 +30,8 @@ export interface S3ServerOptions {
   operations: readonly Operation[]
   /** Answers for the website domain. */
   showWebsite?: ShowWebsite
+  /** Answers links to backups' disk images. */
+  backupImages?: BackupImages
   findKey: VerifierOptions['findKey']
   domains: Domains
   /** Bodies under way at a time, both ways; more are told to slow down. */
@@ -77,6 +80,7 @@ export function createS3Server(options: S3ServerOptions): S3Server {
     verifier: createVerifier({ regions: parts.settings.regions, findKey: options.findKey, now }),
     dispatcher: createDispatcher(options.operations),
     showWebsite: options.showWebsite,
+    backupImages: options.backupImages,
   }
   const servers: { server: Server; closing: ReturnType<typeof watchConnections> }[] = []
   let bodies = 0

@@ -1,18 +1,17 @@
-/** The inside of a thread that names, seals and opens chunks with one account's keys. Answers in order. */
+/** The inside of a thread that names, seals and opens chunks. Answers in order. */
 import { createHash } from 'node:crypto'
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 import { CHUNK_BYTES } from '../../model/backup.ts'
 import { digestOf, openChunk, sealChunk } from './chunk.ts'
 import { EnvelopeDamaged } from './envelope.ts'
 import type { BackupKeys } from './keys.ts'
 
-export type ToCrypt =
-  /** Answered with the digest; null for bytes that are all zeros. */
-  | { do: 'digest'; plain: Uint8Array }
-  /** Answered with a `Sealed`. */
-  | { do: 'seal'; digest: Uint8Array; plain: Uint8Array }
+export type ToCrypt = { keys: BackupKeys } & (
+  | /** Answered with the digest; null for bytes that are all zeros. */ { do: 'digest'; plain: Uint8Array }
+  | /** Answered with a `Sealed`. */ { do: 'seal'; digest: Uint8Array; plain: Uint8Array }
   /** Answered with the plain bytes, or with what is wrong with the stored ones. */
   | { do: 'open'; digest: Uint8Array; sealed: Uint8Array; plainBytes: number }
+)
 
 export interface Sealed {
   sealed: Uint8Array
@@ -24,10 +23,6 @@ export type FromCrypt =
   /** `isDamaged`: the bytes are wrong, not the thread. */
   | { error: string; isDamaged: boolean }
 
-// Messages carry Buffers as what they are made of.
-const keys = Object.fromEntries(
-  Object.entries(workerData as BackupKeys).map(([name, key]) => [name, Buffer.from(key)]),
-) as unknown as BackupKeys
 const ZEROS = Buffer.alloc(CHUNK_BYTES)
 
 parentPort?.on('message', (message: ToCrypt) => {
@@ -41,6 +36,7 @@ parentPort?.on('message', (message: ToCrypt) => {
 })
 
 function handle(message: ToCrypt): { answer: Uint8Array | Sealed | null; moved: ArrayBuffer[] } {
+  const keys = ownKeys(message.keys)
   switch (message.do) {
     case 'digest': {
       const plain = asBuffer(message.plain)
@@ -58,6 +54,13 @@ function handle(message: ToCrypt): { answer: Uint8Array | Sealed | null; moved: 
     }
   }
 }
+
+/** Messages carry Buffers as what they are made of. */
+const ownKeys = ({ digest, chunk, manifest }: BackupKeys): BackupKeys => ({
+  digest: asBuffer(digest),
+  chunk: asBuffer(chunk),
+  manifest: asBuffer(manifest),
+})
 
 const asBuffer = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 

@@ -12,6 +12,11 @@ export interface Crypt {
   seal(digest: Buffer, plain: Buffer): Promise<{ sealed: Buffer; md5: Buffer }>
   /** Takes the sealed bytes away from the caller. Throws `EnvelopeDamaged`. */
   open(digest: Buffer, sealed: Buffer, plainBytes: number): Promise<Buffer>
+}
+
+export interface CryptPool {
+  /** With one account's keys. */
+  of(keys: BackupKeys): Crypt
   /** Fails what is under way. */
   close(): Promise<void>
 }
@@ -22,14 +27,14 @@ interface Thread {
   ended: Error | null
 }
 
-export function createCrypt(keys: BackupKeys, threads = availableParallelism()): Crypt {
+export function createCryptPool(threads = availableParallelism()): CryptPool {
   const all: Thread[] = []
 
   /** The idlest; a new one while all are busy and there may be more. */
   function pick(): Thread {
     const idlest = all.filter(({ ended }) => !ended).sort((a, b) => a.waiting.length - b.waiting.length)[0]
     if (idlest && (idlest.waiting.length === 0 || all.length >= threads)) return idlest
-    const thread = startThread(keys)
+    const thread = startThread()
     all.push(thread)
     return thread
   }
@@ -43,27 +48,29 @@ export function createCrypt(keys: BackupKeys, threads = availableParallelism()):
   }
 
   return {
-    async digest(plain) {
-      const digest = (await ask({ do: 'digest', plain })) as Uint8Array | null
-      return digest && Buffer.from(digest)
-    },
-    async seal(digest, plain) {
-      const { sealed, md5 } = (await ask({ do: 'seal', digest, plain })) as Sealed
-      return { sealed: asBuffer(sealed), md5: Buffer.from(md5) }
-    },
-    async open(digest, sealed, plainBytes) {
-      const isWhole = sealed.byteLength === sealed.buffer.byteLength && sealed.buffer instanceof ArrayBuffer
-      const moved = isWhole ? [sealed.buffer as ArrayBuffer] : []
-      return asBuffer((await ask({ do: 'open', digest, sealed, plainBytes }, moved)) as Uint8Array)
-    },
+    of: (keys) => ({
+      async digest(plain) {
+        const digest = (await ask({ keys, do: 'digest', plain })) as Uint8Array | null
+        return digest && Buffer.from(digest)
+      },
+      async seal(digest, plain) {
+        const { sealed, md5 } = (await ask({ keys, do: 'seal', digest, plain })) as Sealed
+        return { sealed: asBuffer(sealed), md5: Buffer.from(md5) }
+      },
+      async open(digest, sealed, plainBytes) {
+        const isWhole = sealed.byteLength === sealed.buffer.byteLength && sealed.buffer instanceof ArrayBuffer
+        const moved = isWhole ? [sealed.buffer as ArrayBuffer] : []
+        return asBuffer((await ask({ keys, do: 'open', digest, sealed, plainBytes }, moved)) as Uint8Array)
+      },
+    }),
     async close() {
       await Promise.all(all.map(({ worker }) => worker.terminate()))
     },
   }
 }
 
-function startThread(keys: BackupKeys): Thread {
-  const worker = new Worker(resolve(import.meta.dirname, './crypt-worker.ts'), { workerData: keys, execArgv: [] })
+function startThread(): Thread {
+  const worker = new Worker(resolve(import.meta.dirname, './crypt-worker.ts'), { execArgv: [] })
   const thread: Thread = { worker, waiting: [], ended: null }
   const endWith = (error: Error) => {
     thread.ended ??= error

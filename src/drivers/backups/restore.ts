@@ -7,7 +7,7 @@ import { CHUNK_BYTES } from '../../model/backup.ts'
 import { CloudError } from '../../model/errors.ts'
 import type { ObjectsDriver } from '../objects/objects.ts'
 import { patiently } from './blobs.ts'
-import { type Crypt, createCrypt } from './crypt.ts'
+import { type Crypt, createCryptPool } from './crypt.ts'
 import { createDiskFile, type DiskFile, dataChunks, lengthAt } from './disk-file.ts'
 import { openSealedKey } from './keys.ts'
 import type { Manifest } from './manifest.ts'
@@ -36,7 +36,8 @@ export async function restoreBackup(work: RestoreWork, tools: RestoreTools): Pro
   const manifest = await readManifest(tools.objects, keys, work, patience)
   const chunks = dataChunks(manifest)
   const disk = await createDiskFile(work.file, work.format, manifest, chunks)
-  const crypt = createCrypt(keys)
+  const pool = createCryptPool()
+  const crypt = pool.of(keys)
   const onDone = (from: number, to: number, what: string) => (done: number) =>
     tools.report(from + ((to - from) * done) / Math.max(chunks.length, 1), `${what} ${done} of ${chunks.length} chunks`)
   try {
@@ -58,7 +59,7 @@ export async function restoreBackup(work: RestoreWork, tools: RestoreTools): Pro
       ms: Math.round(performance.now() - startedAt),
     }
   } finally {
-    await crypt.close()
+    await pool.close()
     await disk.close()
   }
 }

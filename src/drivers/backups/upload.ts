@@ -10,7 +10,7 @@ import { CloudError } from '../../model/errors.ts'
 import type { ObjectsDriver } from '../objects/objects.ts'
 import { loadBlob, type Patience, patiently, storeBlob } from './blobs.ts'
 import { type ChunkTable, createChunkTable, type ListedChunk } from './chunk-list.ts'
-import { type Crypt, createCrypt } from './crypt.ts'
+import { type Crypt, createCryptPool } from './crypt.ts'
 import { type BackupKeys, openSealedKey } from './keys.ts'
 import { type ChunkIndex, readKnownChunks } from './known-chunks.ts'
 import { chunkCount, chunkLength, type Manifest, openManifest, sealManifest } from './manifest.ts'
@@ -61,7 +61,7 @@ export async function uploadBackup(work: UploadWork, tools: UploadTools): Promis
       work,
       tools,
       reader: opened(await openSource(work.source, work.diskBytes)),
-      crypt: opened(createCrypt(keys)),
+      crypt: opened(createCryptPool()).of(keys),
       known: await readKnownChunks(work.knownFile),
       log: opened(await openUploadLog(join(tools.folder, 'uploaded'))),
       table: createChunkTable(chunkCount(work.diskBytes)),
@@ -95,16 +95,22 @@ async function readBase(
   }
 }
 
-/** Takes over what did not change and names the chunks that must be read. */
-function plan({ work: { diskBytes }, reader, table }: Upload, base: Manifest | null): number[] {
+/** Takes over what did not change, as far as it is known to be sound, and names the chunks that must be read. */
+function plan({ work, reader, table, known }: Upload, base: Manifest | null): number[] {
+  const { diskBytes, knownFile } = work
   const toRead: number[] = []
   for (let index = 0; index < table.count; index++) {
-    const isWholeInBase =
-      base && index < base.count && chunkLength(base.diskBytes, index) === chunkLength(diskBytes, index)
-    if (isWholeInBase && !reader.changed?.touches(index)) {
+    const isInBase = base && index < base.count && chunkLength(base.diskBytes, index) === chunkLength(diskBytes, index)
+    if (isInBase && !reader.changed?.touches(index)) {
       const chunk = base.at(index)
-      if (chunk) table.set(index, { ...chunk, md5: null, isNew: false })
-    } else if (reader.data.touches(index)) toRead.push(index)
+      if (!chunk) continue
+      const sound = knownFile === null ? chunk : known.find(chunk.digest)
+      if (sound) {
+        table.set(index, { ...sound, md5: null, isNew: false })
+        continue
+      }
+    }
+    if (reader.data.touches(index)) toRead.push(index)
   }
   return toRead
 }

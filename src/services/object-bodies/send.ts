@@ -41,7 +41,7 @@ export async function openBody(objects: Pick<ObjectsDriver, 'read'>, { body, ran
 }
 
 /** A stream that closed may never call back, so its end is watched as well. */
-function createOutlet(target: Writable, signal: AbortSignal) {
+export function createOutlet(target: Writable, signal: AbortSignal) {
   let failure: Error | null = null
   let fail = (_: Error): void => {}
   const end = () => {
