@@ -149,23 +149,33 @@ const update: Command = {
     name: { type: 'string', value: 'NAME', help: 'what people call it' },
     hostname: { type: 'string', value: 'HOST', help: 'the guest is told at its next start' },
     backups: { type: 'string', value: 'on|off', help: 'whether it is backed up by itself' },
+    reference: { type: 'string', value: 'TEXT', help: 'a note of yours; an empty one takes it away' },
+    snapshots: { type: 'string', value: 'on|off', help: 'whether it may have snapshots (operators)' },
     ...JSON_OPTION,
   },
   async run(cli, args) {
-    const [name, hostname, backups] = [args.text('name'), args.text('hostname'), args.text('backups')]
-    if (backups !== undefined && backups !== 'on' && backups !== 'off')
-      throw new CliError('usage', '--backups is on or off')
+    const [name, hostname, reference] = [args.text('name'), args.text('hostname'), args.text('reference')]
+    const [automaticBackups, canSnapshot] = [onOrOff(args, 'backups'), onOrOff(args, 'snapshots')]
     const instance = await cli.client.call('updateInstance', {
       id: args.at.NAME!,
       body: {
         ...(name !== undefined && { name }),
         ...(hostname !== undefined && { hostname }),
-        ...(backups !== undefined && { automaticBackups: backups === 'on' }),
+        ...(automaticBackups !== undefined && { automaticBackups }),
+        ...(reference !== undefined && { reference: reference || null }),
+        ...(canSnapshot !== undefined && { canSnapshot }),
       },
     })
     cli.print(args.flag('json') ? json(instance) : face(instance, cli.sshKeyFile))
     return undefined
   },
+}
+
+function onOrOff(args: Args, option: string): boolean | undefined {
+  const word = args.text(option)
+  if (word === undefined) return undefined
+  if (word !== 'on' && word !== 'off') throw new CliError('usage', `--${option} is on or off`)
+  return word === 'on'
 }
 
 /** Start, stop, reboot: the same manner. */

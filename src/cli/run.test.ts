@@ -29,6 +29,8 @@ const instance: Instance = {
   stateReason: null,
   suspendedReason: null,
   automaticBackups: false,
+  reference: null,
+  canSnapshot: true,
   regionId: 'oslo',
   plan,
   image: { id: 'micro', number: 1, name: 'Micro Linux', family: 'micro', version: '1' },

@@ -91,7 +91,9 @@ export async function halt({ id, db, tools, signal }: Context): Promise<Outcome<
   await recordLast(db, tools.compute, instanceId)
   await tools.compute.ensureStopped(instanceId, signal)
   const { state } = await instances.get(db, instanceId)
-  if (state === 'rebooting' || state === 'starting') return goto('boot')
+  if (state === 'rebooting' || state === 'starting') {
+    return goto('boot', (tx) => instances.change(tx, instanceId, { startedAt: null }))
+  }
   return goto('settle', async (tx) => {
     const row = await instances.lock(tx, instanceId)
     if (row.state !== 'failed')

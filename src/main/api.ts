@@ -1,6 +1,7 @@
 /** The API process: every dialect on one origin. It changes rows and wakes strands; it commands no machine. */
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import { createApi } from '../dialects/http/server.ts'
+import { leaseweb } from '../dialects/leaseweb/dialect.ts'
 import { native } from '../dialects/native/dialect.ts'
 import { vpsorg } from '../dialects/vpsorg/dialect.ts'
 import { wayscloud } from '../dialects/wayscloud/dialect.ts'
@@ -57,7 +58,7 @@ export async function startApi(
       logger: options.logger,
       checksAnswers: options.checksAnswers ?? false,
     },
-    [native({ onEvent }), wayscloud(), vpsorg()],
+    [native({ onEvent }), wayscloud(), vpsorg(), leaseweb()],
   )
   await app.listen({ host: config.api.host, port: config.api.port })
   const address = app.server.address()

@@ -46,4 +46,7 @@ export const isHostname = (text: string): boolean => HOSTNAME.test(text)
 export const HOSTNAME_RULE =
   'a host name is 1-253 characters of letters, digits, hyphens and dots; each label starts and ends with a letter or digit and has at most 63'
 
+/** Characters of the owner's note. */
+export const REFERENCE_MAX = 255
+
 export const SSH_KEYS_MAX = 64

@@ -19,13 +19,14 @@ import * as accounts from '../store/accounts.ts'
 import * as addresses from '../store/addresses.ts'
 import { atomically, type Db, now } from '../store/db.ts'
 import * as hosts from '../store/hosts.ts'
+import type { Image } from '../store/images.ts'
 import type { Instance } from '../store/instances.ts'
 import * as instances from '../store/instances.ts'
 import type { Operation } from '../store/operations.ts'
 import * as operations from '../store/operations.ts'
 import * as statistics from '../store/stats.ts'
 import * as strands from '../store/strands.ts'
-import { chooseImage, choosePlan, chooseRegion, findRegion } from './catalog.ts'
+import { chooseImage, choosePlan, chooseRegion, findRegion, images as listImages } from './catalog.ts'
 import { allow, type Ctx, visibleAccount } from './ctx.ts'
 import * as storedKeys from './ssh-keys.ts'
 
@@ -107,21 +108,8 @@ export async function create(ctx: Ctx, input: CreateInput): Promise<Accepted> {
     await chooseRegion(ctx, input.regionId),
     await chooseImage(ctx, input.imageId),
   ]
-  if (plan.memoryMib < image.minMemoryMib || plan.diskGib < image.minDiskGib) {
-    throw invalidField(
-      'planId',
-      `${image.name} needs at least ${image.minMemoryMib} MiB of memory and ${image.minDiskGib} GiB of disk; plan ${plan.id} has ${plan.memoryMib} MiB and ${plan.diskGib} GiB`,
-      input.planId,
-    )
-  }
-  if (image.virtualBytes !== null && image.virtualBytes > plan.diskGib * 2 ** 30) {
-    const needed = Math.ceil(image.virtualBytes / 2 ** 30)
-    throw invalidField(
-      'planId',
-      `${image.name} has a disk of ${needed} GiB; plan ${plan.id} has ${plan.diskGib} GiB`,
-      input.planId,
-    )
-  }
+  const misfit = misfitOf(image, plan, `plan ${plan.id}`)
+  if (misfit) throw invalidField('planId', misfit, input.planId)
   const candidates = await hosts.list(ctx.db, { regionId: region.id })
   if (!canEverFit(candidates, plan)) {
     throw new CloudError('no_capacity', `no host in ${region.id} is large enough for plan ${plan.id}`)
@@ -150,6 +138,24 @@ export async function create(ctx: Ctx, input: CreateInput): Promise<Accepted> {
     const operation = await openOperation(ctx, tx, 'instance.create', identity.id)
     return { instance: await instances.get(tx, identity.id), operation }
   })
+}
+
+/** Why an image cannot be put on something of that size; null when it can. */
+function misfitOf(image: Image, { memoryMib, diskGib }: Pick<Instance, 'memoryMib' | 'diskGib'>, what: string) {
+  if (memoryMib < image.minMemoryMib || diskGib < image.minDiskGib) {
+    return `${image.name} needs at least ${image.minMemoryMib} MiB of memory and ${image.minDiskGib} GiB of disk; ${what} has ${memoryMib} MiB and ${diskGib} GiB`
+  }
+  if (image.virtualBytes === null || image.virtualBytes <= diskGib * 2 ** 30) return null
+  const needed = Math.ceil(image.virtualBytes / 2 ** 30)
+  return `${image.name} has a disk of ${needed} GiB; ${what} has ${diskGib} GiB`
+}
+
+/** The installed images that it is large enough for. */
+export async function images(ctx: Ctx, ref: Ref): Promise<Image[]> {
+  const instance = await get(ctx, ref)
+  return (await listImages(ctx)).filter(
+    (image) => image.state === 'available' && misfitOf(image, instance, '') === null,
+  )
 }
 
 function hostnameOf({ name, hostname }: CreateInput): string {
@@ -236,19 +242,17 @@ interface PowerChange extends PowerOptions {
   startIfStopped?: boolean
 }
 
-/** `operation` is null when the instance already was as wished and that is accepted. */
-async function power(
-  ctx: Ctx,
-  ref: Ref,
-  wish: PowerChange,
-): Promise<{ instance: Instance; operation: Operation | null }> {
+/** An instance that already was as wished, where that is accepted, has an operation that has ended. */
+async function power(ctx: Ctx, ref: Ref, wish: PowerChange): Promise<Accepted> {
   allow(ctx, 'instances:write')
   const { id } = await find(ctx, ref)
   return atomically(ctx.db, async (tx) => {
     const row = await instances.lock(tx, id)
     if (row.delete_requested_at) throw notFound('instance', String(ref))
     if (row.state === wish.already && wish.ifAlready === 'accept') {
-      return { instance: await instances.get(tx, id), operation: null }
+      const { id: operationId, kind } = await openOperation(ctx, tx, `instance.${wish.action}`, id)
+      await operations.finish(tx, id, [kind], 'succeeded', { message: `it was ${row.state} already` })
+      return { instance: await instances.get(tx, id), operation: await operations.get(tx, operationId, null) }
     }
     const starts = wish.action === 'start' || (wish.startIfStopped === true && row.state === 'stopped')
     const action = starts ? 'start' : wish.action
@@ -292,6 +296,7 @@ export async function update(ctx: Ctx, ref: Ref, input: instances.InstanceUpdate
   allow(ctx, 'instances:write')
   const { id } = await find(ctx, ref)
   const { name, hostname, ...rest } = input
+  if (rest.canSnapshot !== undefined) allow(ctx, 'operator')
   if (hostname !== undefined && !isHostname(hostname)) throw invalidField('hostname', HOSTNAME_RULE, hostname)
   return atomically(ctx.db, async (tx) => {
     const row = await instances.lock(tx, id)

@@ -14,6 +14,7 @@ export interface Instance {
   uuid: string
   number: number
   accountId: AccountId
+  accountNumber: number
   regionId: string
   regionNames: Names
   hostId: HostId | null
@@ -45,6 +46,10 @@ export interface Instance {
   sshPort: number | null
   /** Whether it is backed up by itself, under the policy it has or the usual one. */
   automaticBackups: boolean
+  /** The owner's own note. */
+  reference: string | null
+  /** An operator may take the right to snapshots away. */
+  canSnapshot: boolean
   createdAt: Date
   /** Its first SSH banner. */
   provisionedAt: Date | null
@@ -61,14 +66,14 @@ const ADDRESSES = `LEFT JOIN LATERAL (
 const SELECT = sql.raw(`
   SELECT instance.id, instance.uuid, instance.number, instance.account_id, instance.region_id, instance.host_id,
     instance.name, instance.hostname, instance.state, instance.state_reason, instance.suspended_reason, instance.vcpus, instance.memory_mib, instance.disk_gib,
-    instance.mac, instance.ssh_port, instance.backups_enabled, instance.created_at, instance.provisioned_at, instance.started_at,
+    instance.mac, instance.ssh_port, instance.backups_enabled, instance.reference, instance.can_snapshot, instance.created_at, instance.provisioned_at, instance.started_at,
     instance.updated_at, plan.id AS plan_id, plan.number AS plan_number, plan.name AS plan_name,
     plan.vcpus AS plan_vcpus, plan.memory_mib AS plan_memory_mib, plan.disk_gib AS plan_disk_gib, plan.traffic_tb,
     plan.price_monthly_minor, plan.currency, plan.names AS plan_names, image.id AS image_id, image.number AS image_number,
-    image.name AS image_name, image.family, image.version, image.names AS image_names, region.names AS region_names,
+    image.name AS image_name, image.family, image.version, image.names AS image_names, region.names AS region_names, account.number AS account_number,
     ip.ipv4, ip.ipv6
   FROM instance JOIN plan ON plan.id = instance.plan_id JOIN image ON image.id = instance.image_id
-    JOIN region ON region.id = instance.region_id
+    JOIN region ON region.id = instance.region_id JOIN account ON account.id = instance.account_id
     ${ADDRESSES}`)
 
 type Row = Pick<
@@ -92,6 +97,8 @@ type Row = Pick<
   | 'mac'
   | 'ssh_port'
   | 'backups_enabled'
+  | 'reference'
+  | 'can_snapshot'
   | 'created_at'
   | 'provisioned_at'
   | 'started_at'
@@ -109,6 +116,7 @@ type Row = Pick<
     image_name: string
     image_names: Names
     region_names: Names
+    account_number: number
     ipv4: string | null
     ipv6: string | null
   }
@@ -118,6 +126,7 @@ const asInstance = (row: Row): Instance => ({
   uuid: row.uuid,
   number: row.number,
   accountId: row.account_id,
+  accountNumber: row.account_number,
   regionId: row.region_id,
   regionNames: row.region_names,
   hostId: row.host_id,
@@ -154,6 +163,8 @@ const asInstance = (row: Row): Instance => ({
   ipv6: row.ipv6,
   sshPort: row.ssh_port,
   automaticBackups: row.backups_enabled,
+  reference: row.reference,
+  canSnapshot: row.can_snapshot,
   createdAt: row.created_at,
   provisionedAt: row.provisioned_at,
   startedAt: row.started_at,
@@ -353,13 +364,15 @@ export interface InstanceUpdate {
   name?: string
   hostname?: string
   automaticBackups?: boolean
+  reference?: string | null
+  canSnapshot?: boolean
 }
 
 /** What is left out stays. */
 export async function update(
   tx: Db,
   id: InstanceId,
-  { name, hostname, automaticBackups }: InstanceUpdate,
+  { name, hostname, automaticBackups, reference, canSnapshot }: InstanceUpdate,
 ): Promise<void> {
   await tx
     .updateTable('instance')
@@ -367,6 +380,8 @@ export async function update(
       ...(name !== undefined && { name }),
       ...(hostname !== undefined && { hostname }),
       ...(automaticBackups !== undefined && { backups_enabled: automaticBackups }),
+      ...(reference !== undefined && { reference }),
+      ...(canSnapshot !== undefined && { can_snapshot: canSnapshot }),
       updated_at: sql<Date>`cloud_now()`,
     })
     .where('id', '=', id)

@@ -16,6 +16,7 @@ import * as clock from './migrations/0008-clock.ts'
 import * as suspension from './migrations/0009-suspension.ts'
 import * as backups from './migrations/0010-backups.ts'
 import * as sshKeys from './migrations/0011-ssh-keys.ts'
+import * as credentials from './migrations/0012-credentials.ts'
 import * as metrics from './migrations/0013-metrics.ts'
 
 interface Migration {
@@ -35,6 +36,7 @@ export const MIGRATIONS: readonly Migration[] = [
   suspension,
   backups,
   sshKeys,
+  credentials,
   metrics,
 ]
 

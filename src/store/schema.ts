@@ -12,6 +12,7 @@ import type {
 } from '../model/backup.ts'
 import type { BucketSettings, StorageTier, Versioning } from '../model/bucket.ts'
 import type { ImageState, Names } from '../model/catalog.ts'
+import type { CredentialType } from '../model/credential.ts'
 import type {
   AccountId,
   ApiKeyId,
@@ -183,9 +184,20 @@ export interface Schema {
     crashed_at: Timestamp | null
     source_backup_id: BackupId | null
     restore_backup_id: BackupId | null
+    reference: string | null
+    can_snapshot: Generated<boolean>
+    rebuild_image_id: string | null
     created_at: TimestampByDefault
     provisioned_at: Timestamp | null
     started_at: Timestamp | null
+    updated_at: TimestampByDefault
+  }
+  credential: {
+    instance_id: InstanceId
+    type: CredentialType
+    username: string
+    password_sealed: Buffer
+    created_at: TimestampByDefault
     updated_at: TimestampByDefault
   }
   instance_count: { account_id: AccountId; instances: number }

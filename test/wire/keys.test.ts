@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { healthRoutes } from '../../src/dialects/http/health.ts'
 import { createMetrics } from '../../src/dialects/http/metrics.ts'
+import { leaseweb } from '../../src/dialects/leaseweb/dialect.ts'
 import { native } from '../../src/dialects/native/dialect.ts'
 import { vpsorg } from '../../src/dialects/vpsorg/dialect.ts'
 import { wayscloud } from '../../src/dialects/wayscloud/dialect.ts'
@@ -24,6 +25,11 @@ const MAKE: Row = [401, 401, 403, 401, 201]
 /** The caller's own secret: a key that only reads could not have made it. */
 const SECRET: Row = [401, 401, 403, 401, 200]
 const OPERATOR: Row = [401, 401, 403, 401, 403]
+/** Leaseweb answers a key that nobody knows like one that may not. */
+const leasewebRow = ([none, , reader, , other]: Row): Row => [none, 403, reader, 403, other]
+const LSW_LIST = leasewebRow(LIST)
+const LSW_READ = leasewebRow(READ)
+const LSW_WRITE = leasewebRow(WRITE)
 
 const TABLE: Record<string, Row> = {
   'GET /healthz': OPEN,
@@ -121,6 +127,14 @@ const TABLE: Record<string, Row> = {
   'POST /api/v1/servers/{server_id}/start/': WRITE,
   'POST /api/v1/servers/{server_id}/stop/': WRITE,
   'POST /api/v1/servers/{server_id}/reboot/': WRITE,
+
+  'GET /cloud/v2/virtualServers': LSW_LIST,
+  'GET /cloud/v2/virtualServers/{virtualServerId}': LSW_READ,
+  'PUT /cloud/v2/virtualServers/{virtualServerId}': LSW_WRITE,
+  'POST /cloud/v2/virtualServers/{virtualServerId}/powerOn': LSW_WRITE,
+  'POST /cloud/v2/virtualServers/{virtualServerId}/powerOff': LSW_WRITE,
+  'POST /cloud/v2/virtualServers/{virtualServerId}/reboot': LSW_WRITE,
+  'GET /cloud/v2/virtualServers/{virtualServerId}/templates': LSW_READ,
 }
 
 const SSH_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3Q5rT8nN3yYkqV0o1mXb2c4d5e6f7g8h9i0jKLMNOP'
@@ -142,9 +156,11 @@ const BODIES: Record<string, unknown> = {
   'POST /api/v1/servers/': { name: 'theirs', plan_id: 1, os_id: 3, location: 'us-west' },
   'PUT /api/v1/servers/{server_id}/': { name: 'stolen', hostname: 'stolen', backups_enabled: true },
   'PATCH /api/v1/servers/{server_id}/': { name: 'stolen' },
+  'PUT /cloud/v2/virtualServers/{virtualServerId}': { reference: 'stolen' },
 }
 
-const routes = [...healthRoutes(createMetrics()), ...native().routes, ...wayscloud().routes, ...vpsorg().routes]
+const dialects = [native(), wayscloud(), vpsorg(), leaseweb()]
+const routes = [...healthRoutes(createMetrics()), ...dialects.flatMap(({ routes }) => routes)]
 const nameOf = ({ method, path }: { method: string; path: string }) => `${method} ${path}`
 
 describe('who may call what', () => {
@@ -173,6 +189,7 @@ describe('who may call what', () => {
         id: idOf(path),
         vps_id: instance.uuid,
         server_id: String(instance.number),
+        virtualServerId: String(instance.number),
         region: 'oslo',
         code: 'oslo',
         bucket_name: bucket.body.name,

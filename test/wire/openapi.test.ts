@@ -3,12 +3,13 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { type OpenApi, openApi } from '../../src/dialects/http/openapi.ts'
+import { leaseweb } from '../../src/dialects/leaseweb/dialect.ts'
 import { native } from '../../src/dialects/native/dialect.ts'
 import { vpsorg } from '../../src/dialects/vpsorg/dialect.ts'
 import { wayscloud } from '../../src/dialects/wayscloud/dialect.ts'
 import { startCloud } from '../cloud.ts'
 
-const dialects = [native(), wayscloud(), vpsorg()]
+const dialects = [native(), wayscloud(), vpsorg(), leaseweb()]
 
 describe('documents', () => {
   for (const dialect of dialects) {

@@ -82,14 +82,14 @@ function parse(route: Route, request: FastifyRequest, reply: FastifyReply, closi
 function parseParams(route: Route, request: FastifyRequest): unknown {
   const params = request.params as Record<string, string>
   const texts = Object.values(params)
-  const missing = () => notFound(route.noun ?? 'resource', (texts[0] ?? '').slice(0, 64))
+  const missing = (text = texts[0] ?? '') => notFound(route.noun ?? 'resource', text.slice(0, 64))
   for (const text of texts) {
     if (text.length > PARAM_CHARACTERS_MAX || /[\0-\x1f\x7f]/.test(text) || !text.isWellFormed()) throw missing()
   }
   request.call.resourceId = params.id ?? texts[0] ?? null
   if (!route.params) return params
   const parsed = route.params.safeParse(params)
-  if (!parsed.success) throw missing()
+  if (!parsed.success) throw missing(params[String(parsed.error.issues[0]?.path[0])])
   return parsed.data
 }
 

@@ -11,7 +11,7 @@
 import { z } from 'zod'
 import { IMAGE_STATES } from '../../model/catalog.ts'
 import { ERROR_CODES } from '../../model/errors.ts'
-import { INSTANCE_STATES, isHostname } from '../../model/instance.ts'
+import { INSTANCE_STATES, isHostname, REFERENCE_MAX } from '../../model/instance.ts'
 import { OPERATION_STATES } from '../../model/operation.ts'
 import { SCOPES, SERVICES } from '../../model/scopes.ts'
 import { SSH_KEY_LENGTH_MAX } from '../../model/ssh-key.ts'
@@ -157,6 +157,8 @@ export const Instance = z
       .nullable()
       .describe("on the host's loopback, where addresses have no route; null = the address answers"),
     automaticBackups: z.boolean(),
+    reference: z.string().nullable().describe('a note of its owner'),
+    canSnapshot: z.boolean().describe('false: an operator allows no snapshots of it'),
     createdAt: Timestamp,
     provisionedAt: Timestamp.nullable().describe('when SSH first answered'),
     startedAt: Timestamp.nullable().describe('start of the present run'),
@@ -186,6 +188,8 @@ export const UpdateInstance = z
     name: Name.optional(),
     hostname: Hostname.optional().describe('the guest is told at its next start'),
     automaticBackups: z.boolean().optional(),
+    reference: z.string().max(REFERENCE_MAX).nullable().optional().describe('a note of your own'),
+    canSnapshot: z.boolean().optional().describe('operators only'),
   })
   .meta({ id: 'UpdateInstance', description: 'What is left out stays.' })
 export const ListInstancesQuery = z.strictObject({

@@ -62,25 +62,19 @@ export const deleteInstance = route({
 export const startInstance = route({
   ...endpoints.startInstance,
   ...write,
-  run: async (ctx, { params }) => accepted(opened(await instances.start(ctx, params.id, { ifAlready: 'refuse' }))),
+  run: async (ctx, { params }) => accepted(await instances.start(ctx, params.id, { ifAlready: 'refuse' })),
 })
 
 export const stopInstance = route({
   ...endpoints.stopInstance,
   ...write,
-  run: async (ctx, { params }) => accepted(opened(await instances.stop(ctx, params.id, { ifAlready: 'refuse' }))),
+  run: async (ctx, { params }) => accepted(await instances.stop(ctx, params.id, { ifAlready: 'refuse' })),
 })
 
 export const rebootInstance = route({
   ...endpoints.rebootInstance,
   ...write,
-  run: async (ctx, { params }) => accepted(opened(await instances.reboot(ctx, params.id, { ifStopped: 'refuse' }))),
-})
-
-/** With `refuse`, what is not refused has an operation. */
-const opened = ({ instance, operation }: Awaited<ReturnType<typeof instances.start>>): instances.Accepted => ({
-  instance,
-  operation: operation!,
+  run: async (ctx, { params }) => accepted(await instances.reboot(ctx, params.id, { ifStopped: 'refuse' })),
 })
 
 export const getInstanceLog = route({

@@ -115,6 +115,8 @@ export const presentInstance = (instance: instances.Instance): contract.Instance
   hostId: instance.hostId,
   sshPort: instance.sshPort,
   automaticBackups: instance.automaticBackups,
+  reference: instance.reference,
+  canSnapshot: instance.canSnapshot,
   createdAt: time(instance.createdAt),
   provisionedAt: maybe(instance.provisionedAt),
   startedAt: maybe(instance.startedAt),

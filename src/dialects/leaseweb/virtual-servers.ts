@@ -1,0 +1,115 @@
+/** Leaseweb's operations on virtual servers themselves. */
+import { z } from 'zod'
+import { REFERENCE_MAX } from '../../model/instance.ts'
+import * as clock from '../../services/clock.ts'
+import * as instances from '../../services/instances.ts'
+import { route } from '../http/route.ts'
+import { Metadata, metadata, Page, pagingOf } from './paging.ts'
+import { noun, orNothing, SERVER, SERVERS, ServerPath } from './path.ts'
+import { Job, presentServer, presentServerJob, presentTemplate, Template, VirtualServer } from './present.ts'
+
+export const listVirtualServers = route({
+  method: 'GET',
+  path: SERVERS,
+  summary: 'List virtual servers',
+  scope: 'instances:read',
+  status: 200,
+  query: Page,
+  answer: z.object({ virtualServers: z.array(VirtualServer), _metadata: Metadata }),
+  async run(ctx, { query }) {
+    const page = pagingOf(query)
+    const [{ items, total }, now] = [await instances.list(ctx, page), await clock.time(ctx)]
+    return { virtualServers: items.map((instance) => presentServer(instance, now)), _metadata: metadata(total, page) }
+  },
+})
+
+export const getVirtualServer = route({
+  method: 'GET',
+  path: SERVER,
+  summary: 'Inspect a virtual server',
+  scope: 'instances:read',
+  noun,
+  status: 200,
+  params: ServerPath,
+  answer: VirtualServer,
+  async run(ctx, { params }) {
+    const instance = await instances.get(ctx, params.virtualServerId)
+    return presentServer(instance, await clock.time(ctx))
+  },
+})
+
+const UpdateServer = z.object({ reference: z.string().max(REFERENCE_MAX) }).meta({ id: 'UpdateVirtualServer' })
+
+/** An empty text takes the reference away. */
+export const updateVirtualServer = route({
+  method: 'PUT',
+  path: SERVER,
+  summary: 'Update a virtual server',
+  scope: 'instances:write',
+  noun,
+  status: 200,
+  params: ServerPath,
+  body: orNothing(UpdateServer),
+  answer: VirtualServer,
+  async run(ctx, { params, body }) {
+    const instance = await instances.update(ctx, params.virtualServerId, { reference: body.reference || null })
+    return presentServer(instance, await clock.time(ctx))
+  },
+})
+
+const power = {
+  method: 'POST',
+  scope: 'instances:write',
+  noun,
+  status: 202,
+  params: ServerPath,
+  answer: Job,
+} as const
+
+export const powerOn = route({
+  ...power,
+  path: `${SERVER}/powerOn`,
+  summary: 'Power on',
+  async run(ctx, { params }) {
+    const { operation } = await instances.start(ctx, params.virtualServerId, { ifAlready: 'accept' })
+    return presentServerJob(operation, 'powerOn')
+  },
+})
+
+export const powerOff = route({
+  ...power,
+  path: `${SERVER}/powerOff`,
+  summary: 'Power off',
+  async run(ctx, { params }) {
+    const { operation } = await instances.stop(ctx, params.virtualServerId, { ifAlready: 'accept' })
+    return presentServerJob(operation, 'powerOff')
+  },
+})
+
+export const reboot = route({
+  ...power,
+  path: `${SERVER}/reboot`,
+  summary: 'Reboot; what is stopped is started',
+  async run(ctx, { params }) {
+    const { operation } = await instances.reboot(ctx, params.virtualServerId, { ifStopped: 'start' })
+    return presentServerJob(operation, 'reboot')
+  },
+})
+
+export const listTemplates = route({
+  method: 'GET',
+  path: `${SERVER}/templates`,
+  summary: 'List the templates that a virtual server can be reinstalled from',
+  scope: 'instances:read',
+  noun,
+  status: 200,
+  params: ServerPath,
+  query: Page,
+  answer: z.object({ _metadata: Metadata, templates: z.array(Template) }),
+  async run(ctx, { params, query }) {
+    const page = pagingOf(query)
+    const fitting = await instances.images(ctx, params.virtualServerId)
+    const templates = fitting.slice(page.offset, page.offset + page.limit).map(presentTemplate)
+    return { _metadata: metadata(fitting.length, page), templates }
+  },
+})

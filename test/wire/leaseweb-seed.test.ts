@@ -1,0 +1,188 @@
+/**
+ * The curl samples of Leaseweb's published page, unchanged but for host, key and id, and what they answer: the page's
+ * shapes. The page folds what it shows; docs/dialects/leaseweb.md says how it unfolds.
+ */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { describe, test } from 'node:test'
+import { promisify } from 'node:util'
+import { until, untilState, wireOfSuite } from './wire.ts'
+
+const HOST = 'https://api.leaseweb.com'
+const KEY = 'REPLACE_KEY_VALUE'
+const ID = '123242'
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+const SERVER_JOB = /^cs01\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$/
+
+const curl = (method: string, path: string) => `curl --request ${method} \\
+  --url ${path.includes('?') ? `'${HOST}${path}'` : HOST + path} \\
+  --header 'x-lsw-auth: ${KEY}'`
+const S = '/cloud/v2/virtualServers'
+const LINES = {
+  list: curl('GET', `${S}?limit=SOME_INTEGER_VALUE&offset=SOME_INTEGER_VALUE`),
+  inspect: curl('GET', `${S}/${ID}`),
+  powerOn: curl('POST', `${S}/${ID}/powerOn`),
+  powerOff: curl('POST', `${S}/${ID}/powerOff`),
+  reboot: curl('POST', `${S}/${ID}/reboot`),
+  templates: curl('GET', `${S}/%7BvirtualServerId%7D/templates`),
+}
+/** The page shows these with their bodies alone. */
+const BODIES = {
+  update: { reference: 'My reference' },
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: what comes is what is looked at
+type Json = any
+
+describe('the samples of the published page', () => {
+  const wire = wireOfSuite()
+
+  async function run(line: string, values: Record<string, string> = {}): Promise<{ status: number; json: Json }> {
+    let command = line.replaceAll(HOST, wire().apiUrl).replaceAll(KEY, wire().ownerKey)
+    for (const [word, value] of Object.entries({
+      [ID]: String(wire().instance.number),
+      '%7BvirtualServerId%7D': String(wire().instance.number),
+      ...values,
+    })) {
+      command = command.replaceAll(word, value)
+    }
+    const { stdout } = await promisify(execFile)('sh', ['-c', `${command} -s -w '\\n%{http_code}'`])
+    const at = stdout.lastIndexOf('\n')
+    return { status: Number(stdout.slice(at + 1)), json: at > 0 ? JSON.parse(stdout.slice(0, at)) : null }
+  }
+  const withBody = (method: string, path: string, body: object) =>
+    run(`${curl(method, path)} --header 'content-type: application/json' --data '${JSON.stringify(body)}'`)
+
+  const expected = () => {
+    const { number, ipv4, ipv6 } = wire().instance
+    return {
+      id: String(number),
+      reference: null,
+      dataCenter: 'OSL-01',
+      cloudServerId: null,
+      state: 'RUNNING',
+      firewallState: 'DISABLED',
+      template: 'Debian 12 (64-bit)',
+      serviceOffering: 'S',
+      sla: 'Bronze',
+      hardware: { cpu: { cores: 1 }, memory: { unit: 'MB', amount: 2048 }, storage: { unit: 'GB', amount: 40 } },
+      iso: null,
+      ips: [
+        { ip: ipv4, version: 4, type: 'PUBLIC' },
+        { ip: ipv6, version: 6, type: 'PUBLIC' },
+      ],
+    }
+  }
+
+  test('list virtual servers, inspect a virtual server', async () => {
+    const { status, json } = await run(LINES.list, {
+      'limit=SOME_INTEGER_VALUE': 'limit=10',
+      'offset=SOME_INTEGER_VALUE': 'offset=0',
+    })
+    assert.equal(status, 200, JSON.stringify(json))
+    assert.deepEqual(json._metadata, { totalCount: 1, offset: 0, limit: 10 })
+    assert.equal(json.virtualServers.length, 1)
+    const inspected = await run(LINES.inspect)
+    assert.deepEqual([inspected.status, inspected.json], [200, json.virtualServers[0]])
+    const { contract, customerId, ...server } = inspected.json
+    assert.deepEqual(server, expected())
+    assert.match(customerId, /^\d+$/)
+    const { id, startsAt, endsAt, ...price } = contract
+    assert.match(id, /^\d+$/)
+    for (const date of [startsAt, endsAt]) assert.match(date, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+0000$/)
+    assert.equal(startsAt.slice(0, 19), wire().instance.createdAt.slice(0, 19))
+    assert.ok(endsAt > startsAt)
+    assert.deepEqual(price, { billingCycle: 1, billingFrequency: 'MONTH', pricePerFrequency: 99, currency: 'NOK' })
+  })
+
+  test('list virtual servers with the placeholders still in it', async () => {
+    const { status, json } = await run(LINES.list)
+    assert.deepEqual([status, json.errorCode], [400, 'APP00900'])
+    assert.deepEqual(Object.keys(json.errorDetails), ['limit', 'offset'])
+  })
+
+  test('update a virtual server', async () => {
+    const { status, json } = await withBody('PUT', `${S}/${ID}`, BODIES.update)
+    assert.deepEqual([status, json.reference, json.id], [200, 'My reference', String(wire().instance.number)])
+    assert.deepEqual((await run(LINES.inspect)).json, json)
+    const cleared = await withBody('PUT', `${S}/${ID}`, { reference: '' })
+    assert.deepEqual([cleared.status, cleared.json.reference], [200, null])
+  })
+
+  test('power off, power on, reboot', async () => {
+    const { id } = wire().instance
+    const states: string[] = []
+    const look = async () => {
+      const { state } = (await run(LINES.inspect)).json
+      if (states.at(-1) !== state) states.push(state)
+      return state
+    }
+    const isAccepted = async (action: 'powerOn' | 'powerOff' | 'reboot') => {
+      const { status, json } = await run(LINES[action])
+      assert.equal(status, 202, JSON.stringify(json))
+      const { id: job, createdAt, ...rest } = json
+      assert.match(job, SERVER_JOB)
+      assert.match(createdAt, TIME)
+      assert.deepEqual(rest, { name: `virtualServers.${action}`, status: 'PENDING' })
+      const operation = await wire().call<Json>('GET', `/havn/v1/operations/${job.slice('cs01.'.length)}`)
+      assert.deepEqual([operation.status, operation.body.resourceId], [200, id])
+      await look()
+    }
+    await isAccepted('powerOff')
+    assert.deepEqual(states, ['STOPPING'])
+    await until('it is stopped', async () => (await look()) === 'STOPPED')
+    await isAccepted('powerOn')
+    await until('it runs', async () => (await look()) === 'RUNNING')
+    assert.deepEqual(states, ['STOPPING', 'STOPPED', 'STARTING', 'RUNNING'])
+    states.length = 0
+    await isAccepted('reboot')
+    await until('it runs again', async () => (await look()) === 'RUNNING')
+    assert.deepEqual([states[0], states.at(-1)], ['STOPPING', 'RUNNING'])
+  })
+
+  test('what already is as wished is accepted and done', async () => {
+    const again = await run(LINES.powerOn)
+    assert.deepEqual([again.status, again.json.name, again.json.status], [202, 'virtualServers.powerOn', 'COMPLETED'])
+    assert.match(again.json.id, SERVER_JOB)
+    assert.equal((await run(LINES.inspect)).json.state, 'RUNNING')
+    const { number, id } = wire().instance
+    await run(LINES.powerOff)
+    await untilState(wire(), id, 'stopped')
+    assert.deepEqual(
+      [(await run(LINES.powerOff)).json.status, (await run(LINES.inspect)).json.state],
+      ['COMPLETED', 'STOPPED'],
+    )
+    const started = await run(LINES.reboot)
+    assert.deepEqual([started.status, started.json.name], [202, 'virtualServers.reboot'], `server ${number}`)
+    await untilState(wire(), id, 'running')
+  })
+
+  test('list templates', async () => {
+    const { status, json } = await run(LINES.templates)
+    assert.equal(status, 200)
+    // Windows needs more than this server has.
+    assert.deepEqual(json._metadata, { totalCount: 6, offset: 0, limit: 10 })
+    assert.deepEqual(json.templates[1], { id: 'DEBIAN_12_64', name: 'Debian 12 (64-bit)' })
+    assert.deepEqual(
+      json.templates.map(({ id }: Json) => id),
+      ['MICRO_1_64', 'DEBIAN_12_64', 'UBUNTU_24_04_64', 'UBUNTU_22_04_64', 'ROCKY_LINUX_9_64', 'ALMALINUX_9_64'],
+    )
+    const second = await run(LINES.templates.replace('/templates', '/templates\\?limit=2\\&offset=1'))
+    assert.deepEqual(second.json._metadata, { totalCount: 6, offset: 1, limit: 2 })
+    assert.deepEqual(second.json.templates, json.templates.slice(1, 3))
+  })
+
+  test('the sample id is somebody else’s', async () => {
+    const { status, json } = await run(LINES.inspect, { [ID]: ID })
+    assert.equal(status, 404)
+    const { correlationId, userMessage, ...error } = json
+    assert.match(correlationId, UUID)
+    assert.equal(typeof userMessage, 'string')
+    assert.deepEqual(error, {
+      errorCode: 404,
+      errorMessage: `Resource '${ID}' was not found`,
+      reference: 'https://www.leaseweb.com/contact',
+    })
+  })
+})
