@@ -1,5 +1,5 @@
 /**
- * GET one and LIST 100 of many simulated instances, in our own API and in WAYSCloud's, beside a bare Fastify server
+ * GET one and LIST 100 of many simulated instances, in our own API and in each dialect, beside a bare Fastify server
  * (bench/bare.ts) that answers the same bytes from the same PostgreSQL. WAYSCloud's list has no pages: it is always the
  * whole account, so it is asked by an account that has 100 of them. First at a steady rate (latency), then at saturation
  * (throughput, the ratio), both servers in turns.
@@ -11,13 +11,30 @@ import type { AccountId } from '../src/model/ids.ts'
 import type { Db } from '../src/store/db.ts'
 import { type Cloud, startCloud } from '../test/cloud.ts'
 import type { BareOptions } from './bare.ts'
-import { seedFleet } from './fleet.ts'
+import { type Seeded, seedFleet } from './fleet.ts'
 import { type LoadResult, runLoad } from './load.ts'
 import { bench, printRatio, printTable, readOptions, round, type Scope } from './tools.ts'
 
 const options = readOptions({ instances: 25_000, seconds: 3, rounds: 3, rate: 200, connections: 32, sample: 200 })
 const LISTED = 100
 const LISTED_OWNER = 'hundred@example.com'
+
+/** Where each dialect shows one instance and a hundred. A bare peer for it stands in bare.ts. */
+const DIALECTS: readonly {
+  name: string
+  one(instance: Seeded): string
+  list: string
+  /** Its list is always the whole account. */
+  listsAll?: boolean
+}[] = [
+  { name: 'native', one: ({ uuid }) => `/havn/v1/instances/${uuid}`, list: `/havn/v1/instances?limit=${LISTED}` },
+  { name: 'WAYSCloud', one: ({ uuid }) => `/v1/vps/${uuid}`, list: '/v1/vps', listsAll: true },
+  {
+    name: 'VPS.org',
+    one: ({ number }) => `/api/v1/servers/${number}/`,
+    list: `/api/v1/servers/?page=1&page_size=${LISTED}`,
+  },
+]
 
 interface Case {
   name: string
@@ -39,8 +56,8 @@ await bench(async (scope) => {
   }
   const bareOptions: BareOptions = {
     databaseUrl: cloud.context.databaseUrl,
-    nativeAccount: await accountOf(cloud.db, cloud.credentials.email),
-    nativeTotal: options.instances - LISTED,
+    account: await accountOf(cloud.db, cloud.credentials.email),
+    total: options.instances - LISTED,
     listedAccount: await accountOf(cloud.db, LISTED_OWNER),
   }
   const ours = await startServer(scope, env, 'ours')
@@ -112,17 +129,15 @@ async function makeCases(cloud: Cloud): Promise<Case[]> {
   const { body } = await cloud.call<{ email: string; apiKey: string }>('POST', '/havn/v1/accounts', {
     email: LISTED_OWNER,
   })
-  const uuids = await seedFleet(cloud.db, { count: options.instances - LISTED, accountId: owner })
+  const fleet = await seedFleet(cloud.db, { count: options.instances - LISTED, accountId: owner })
   await seedFleet(cloud.db, { count: LISTED, accountId: await accountOf(cloud.db, LISTED_OWNER) })
-  const every = Math.max(1, Math.floor(uuids.length / options.sample))
-  const some = uuids.filter((_, index) => index % every === 0)
+  const every = Math.max(1, Math.floor(fleet.length / options.sample))
+  const some = fleet.filter((_, index) => index % every === 0)
   const key = cloud.ownerKey
-  return [
-    { name: 'native GET', paths: some.map((uuid) => `/havn/v1/instances/${uuid}`), key },
-    { name: `native LIST ${LISTED}`, paths: [`/havn/v1/instances?limit=${LISTED}`], key },
-    { name: 'WAYSCloud GET', paths: some.map((uuid) => `/v1/vps/${uuid}`), key },
-    { name: `WAYSCloud LIST ${LISTED}`, paths: ['/v1/vps'], key: body.apiKey },
-  ]
+  return DIALECTS.flatMap(({ name, one, list, listsAll }) => [
+    { name: `${name} GET`, paths: some.map(one), key },
+    { name: `${name} LIST ${LISTED}`, paths: [list], key: listsAll ? body.apiKey : key },
+  ])
 }
 
 async function accountOf(db: Db, email: string): Promise<AccountId> {

@@ -17,13 +17,18 @@ export interface Fleet {
   simulator?: Simulator
 }
 
-/** Makes running instances of that account, spread over the hosts there are, and returns their UUIDs. */
-export async function seedFleet(db: Db, { count, accountId, simulator }: Fleet): Promise<string[]> {
+export interface Seeded {
+  uuid: string
+  number: number
+}
+
+/** Makes running instances of that account, spread over the hosts there are. */
+export async function seedFleet(db: Db, { count, accountId, simulator }: Fleet): Promise<Seeded[]> {
   const hosts = await db.selectFrom('host').select(['id', 'region_id']).execute()
   const region = await db.selectFrom('region').select('id').orderBy('position').executeTakeFirstOrThrow()
   const plan = await db.selectFrom('plan').selectAll().orderBy('position').executeTakeFirstOrThrow()
   const image = await db.selectFrom('image').select('id').orderBy('position').executeTakeFirstOrThrow()
-  const uuids: string[] = []
+  const seeded: Seeded[] = []
   for (let first = 0; first < count; first += BATCH) {
     const batch = Array.from({ length: Math.min(BATCH, count - first) }, (_, i) => {
       const host = hosts[(first + i) % Math.max(1, hosts.length)]
@@ -46,19 +51,18 @@ export async function seedFleet(db: Db, { count, accountId, simulator }: Fleet):
         started_at: new Date(),
       }
     })
-    await db.insertInto('instance').values(batch).execute()
+    seeded.push(...(await db.insertInto('instance').values(batch).returning(['uuid', 'number']).execute()))
     for (const { id, hostname } of simulator ? batch : []) {
       const spec = { id, hostname, generation: 1 } as InstanceSpec // what the simulator looks at
       await simulator?.ensureDisk(spec, signal)
       await simulator?.ensureRunning(spec, signal)
     }
-    uuids.push(...batch.map(({ uuid }) => uuid))
   }
   await seedAddresses(db)
   await sql`INSERT INTO strand (id, kind, step, host_id, wake_at)
     SELECT id, 'instance', 'settle', host_id, '9999-01-01T00:00:00Z' FROM instance ON CONFLICT DO NOTHING`.execute(db)
   await execute(db, 'VACUUM ANALYZE')
-  return uuids
+  return seeded
 }
 
 /** One address per family and instance, each from the first pool of the family. */

@@ -16,6 +16,7 @@ const SMALL: Record<string, { options: string[]; prints: RegExp[] }> = {
     prints: [
       /^native GET, Havn( +[\d.]+){5} +0 +\d+$/m,
       /^WAYSCloud LIST 100, bare( +[\d.]+){5} +0 +\d+$/m,
+      /^VPS\.org GET, Havn( +[\d.]+){5} +0 +\d+$/m,
       /^ratio native LIST 100: \d/m,
     ],
   },
