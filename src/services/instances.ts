@@ -17,7 +17,7 @@ import type { OperationKind } from '../model/operation.ts'
 import { normalizeSshKey } from '../model/ssh-key.ts'
 import * as accounts from '../store/accounts.ts'
 import * as addresses from '../store/addresses.ts'
-import { atomically, type Db, now } from '../store/db.ts'
+import { atomically, type Db } from '../store/db.ts'
 import * as hosts from '../store/hosts.ts'
 import type { Image } from '../store/images.ts'
 import type { Instance } from '../store/instances.ts'
@@ -338,12 +338,11 @@ export async function stats(ctx: Ctx, ref: Ref): Promise<Stats> {
 
 /** The same of an instance that was just read. */
 export async function statsOf(ctx: Pick<Ctx, 'db'>, instance: Instance): Promise<Stats> {
-  const time = await now(ctx.db)
-  const row = await statistics.find(ctx.db, instance.id)
+  const { time, row } = await statistics.findNow(ctx.db, instance.id)
   const isRunning = instance.state === 'running'
   const isFresh =
     isRunning &&
-    row !== undefined &&
+    row !== null &&
     time.getTime() - row.measuredAt.getTime() < STALE_MS &&
     (instance.startedAt === null || row.measuredAt >= instance.startedAt)
   return {

@@ -71,11 +71,28 @@ export async function monthTraffic(
   ctx: Ctx,
   ref: string,
 ): Promise<Span & { inBytes: number | null; outBytes: number | null }> {
-  const instance = await instances.get(ctx, ref)
+  return monthTrafficOf(ctx, await instances.get(ctx, ref))
+}
+
+async function monthTrafficOf(ctx: Ctx, instance: Instance) {
   const to = await now(ctx.db)
   const from = startOf('month', to)
   const moved = await trafficOf(ctx, instance, 'none', { from, to: new Date(to.getTime() + 1) })
   return { from, to, inBytes: moved.in[0]?.bytes ?? null, outBytes: moved.out[0]?.bytes ?? null }
+}
+
+export interface Usage {
+  stats: instances.Stats
+  /** Bytes of this month in both directions; null when nobody counted. */
+  monthBytes: number | null
+}
+
+/** What an instance that was just read uses now, and moved this month; who never moved anything is not searched for it. */
+export async function usageOf(ctx: Ctx, instance: Instance): Promise<Usage> {
+  const stats = await instances.statsOf(ctx, instance)
+  if (stats.networkInBytes === null && stats.networkOutBytes === null) return { stats, monthBytes: null }
+  const { inBytes, outBytes } = await monthTrafficOf(ctx, instance)
+  return { stats, monthBytes: inBytes === null && outBytes === null ? null : (inBytes ?? 0) + (outBytes ?? 0) }
 }
 
 export interface SeriesQuery extends Span {

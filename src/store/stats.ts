@@ -119,22 +119,32 @@ const ensurePartitions = (db: Db) =>
   sql`SELECT ensure_metric_partitions(now - ${LATE_MINUTES_MAX} * interval '1 minute', now + interval '10 minutes')
     FROM cloud_now() AS now`.execute(db)
 
+const COLUMNS = [
+  'measured_at as measuredAt',
+  'cpu_percent as cpuPercent',
+  'memory_used_bytes as memoryUsedBytes',
+  'memory_total_bytes as memoryTotalBytes',
+  'disk_used_bytes as diskUsedBytes',
+  'disk_total_bytes as diskTotalBytes',
+  'network_in_bytes as networkInBytes',
+  'network_out_bytes as networkOutBytes',
+  'disk_read_bytes as diskReadBytes',
+  'disk_write_bytes as diskWriteBytes',
+  'disk_read_ops as diskReadOps',
+  'disk_write_ops as diskWriteOps',
+] as const
+
 export const find = (db: Db, instanceId: InstanceId) =>
-  db
-    .selectFrom('instance_stats')
-    .select([
-      'measured_at as measuredAt',
-      'cpu_percent as cpuPercent',
-      'memory_used_bytes as memoryUsedBytes',
-      'memory_total_bytes as memoryTotalBytes',
-      'disk_used_bytes as diskUsedBytes',
-      'disk_total_bytes as diskTotalBytes',
-      'network_in_bytes as networkInBytes',
-      'network_out_bytes as networkOutBytes',
-      'disk_read_bytes as diskReadBytes',
-      'disk_write_bytes as diskWriteBytes',
-      'disk_read_ops as diskReadOps',
-      'disk_write_ops as diskWriteOps',
-    ])
-    .where('instance_id', '=', instanceId)
-    .executeTakeFirst()
+  db.selectFrom('instance_stats').select(COLUMNS).where('instance_id', '=', instanceId).executeTakeFirst()
+
+/** The same and the time it is, in one look. */
+export async function findNow(db: Db, instanceId: InstanceId) {
+  const { time, ...row } = await db
+    .selectFrom(sql<{ time: Date }>`(SELECT cloud_now() AS time)`.as('clock'))
+    .leftJoin('instance_stats', (join) => join.on('instance_id', '=', instanceId))
+    .select('time')
+    .select(COLUMNS)
+    .executeTakeFirstOrThrow()
+  const { measuredAt, ...values } = row
+  return { time, row: measuredAt === null ? null : { measuredAt, ...values } }
+}

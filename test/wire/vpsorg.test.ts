@@ -223,6 +223,30 @@ describe('VPS.org', () => {
     await untilState(wire(), id, 'running')
   })
 
+  test('usage is what was measured, in MB and GB; the traffic of a month outlives a stop', async () => {
+    const created = (await call('POST', SERVERS, SERVER)).body
+    const { id } = await untilState(wire(), String(created.id), 'running')
+    const usage = async () => (await call('GET', `${SERVERS}${created.id}/`)).body.resource_usage
+    const sample = async (stats: object) => {
+      wire().simulator.setStats(id as never, { run: 'a', ...stats })
+      await wire().worker.reconcilers.runNow('stats.sample')
+    }
+    const GIB = 2 ** 30
+    await sample({ networkInBytes: 0, networkOutBytes: 0 })
+    await wire().advance(10_000)
+    await sample({
+      cpuPercent: 12.34,
+      memoryUsedBytes: 1536 * 2 ** 20,
+      diskUsedBytes: 21 * GIB + 200 * 2 ** 20,
+      networkInBytes: 150 * GIB,
+      networkOutBytes: 30 * GIB,
+    })
+    assert.deepEqual(await usage(), { cpu_percent: 12.3, memory_used: 1536, disk_used: 21, bandwidth_used: 180 })
+    assert.equal((await call('POST', `${SERVERS}${created.id}/stop/`)).status, 200)
+    await untilState(wire(), id, 'stopped')
+    assert.deepEqual(await usage(), { cpu_percent: 0, memory_used: 0, disk_used: 0, bandwidth_used: 180 })
+  })
+
   test('odd clients: content types, empty bodies, compression, HEAD and OPTIONS', async () => {
     const send = (method: string, path: string, headers: Record<string, string>, body?: string | Buffer) =>
       fetch(wire().apiUrl + path, {

@@ -1,7 +1,8 @@
 /** Our nouns in VPS.org's words; docs/dialects/vpsorg.md has the table. */
 import { z } from 'zod'
 import type { InstanceState } from '../../model/instance.ts'
-import type { Instance, ListInput, Stats } from '../../services/instances.ts'
+import type { Instance, ListInput } from '../../services/instances.ts'
+import type { Usage } from '../../services/metrics.ts'
 
 /** By this name the catalogue holds the words of this dialect. */
 const DIALECT = 'vpsorg'
@@ -128,7 +129,10 @@ const ResourceUsage = z
     disk_used: z.int().nullable().describe('in GB'),
     bandwidth_used: z.int().nullable().describe('in GB, of this month'),
   })
-  .meta({ id: 'ResourceUsage', description: 'null = not measured; what is switched off uses nothing.' })
+  .meta({
+    id: 'ResourceUsage',
+    description: 'null = not measured; what is switched off uses nothing. Both directions count for the bandwidth.',
+  })
 export const ServerDetail = Server.extend({
   ipv6_address: z.string().nullable(),
   plan: PlanDetail,
@@ -139,7 +143,7 @@ export const ServerDetail = Server.extend({
 const MIB = 1024 ** 2
 const GIB = 1024 ** 3
 
-export const presentDetail = (instance: Instance, stats: Stats): z.infer<typeof ServerDetail> => ({
+export const presentDetail = (instance: Instance, usage: Usage): z.infer<typeof ServerDetail> => ({
   id: instance.number,
   name: instance.name,
   hostname: instance.hostname,
@@ -150,19 +154,19 @@ export const presentDetail = (instance: Instance, stats: Stats): z.infer<typeof 
   plan: { ...planOf(instance), bandwidth: Math.round(instance.plan.trafficTb * 1024) },
   os: osOf(instance),
   backups_enabled: instance.automaticBackups,
-  resource_usage: presentUsage(instance, stats),
+  resource_usage: presentUsage(instance, usage),
   created_at: time(instance.createdAt),
   updated_at: time(instance.updatedAt),
 })
 
-function presentUsage({ state }: Instance, stats: Stats): z.infer<typeof ResourceUsage> {
+function presentUsage({ state }: Instance, { stats, monthBytes }: Usage): z.infer<typeof ResourceUsage> {
   const unknown = IS_OFF[state] ? 0 : null
   const whole = (bytes: number | null, unit: number) => (bytes === null ? unknown : Math.round(bytes / unit))
   return {
     cpu_percent: stats.cpuPercent === null ? unknown : Math.round(stats.cpuPercent * 10) / 10,
     memory_used: whole(stats.memoryUsedBytes, MIB),
     disk_used: whole(stats.diskUsedBytes, GIB),
-    bandwidth_used: null,
+    bandwidth_used: monthBytes === null ? null : Math.round(monthBytes / GIB),
   }
 }
 

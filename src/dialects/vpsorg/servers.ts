@@ -5,6 +5,7 @@ import { notFound } from '../../model/errors.ts'
 import { isHostname } from '../../model/instance.ts'
 import type { Ctx } from '../../services/ctx.ts'
 import * as instances from '../../services/instances.ts'
+import * as metrics from '../../services/metrics.ts'
 import { Answer, route } from '../http/route.ts'
 import {
   CreatedServer,
@@ -142,7 +143,7 @@ export const getServer = route({
   answer: ServerDetail,
   async run(ctx, { params }) {
     const instance = await instances.get(ctx, params.server_id)
-    return presentDetail(instance, await instances.statsOf(ctx, instance))
+    return presentDetail(instance, await metrics.usageOf(ctx, instance))
   },
 })
 
@@ -180,7 +181,7 @@ type Patch = z.infer<typeof PatchServer>
 
 async function updated(ctx: Ctx, number: number, { backups_enabled: automaticBackups, ...body }: Patch) {
   const instance = await instances.update(ctx, number, defined({ ...body, automaticBackups }))
-  return presentDetail(instance, await instances.statsOf(ctx, instance))
+  return presentDetail(instance, await metrics.usageOf(ctx, instance))
 }
 
 export const deleteServer = route({
