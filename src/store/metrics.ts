@@ -20,9 +20,9 @@ export interface GaugePoint {
 
 type Level = Exclude<Step, '10s'>
 const LEVELS: readonly Level[] = ['5min', 'hour', 'day', 'month']
-const PAGES: Partial<Record<Level, { slot: string; page: string }>> = {
-  '5min': { slot: '5 minutes', page: 'day' },
-  hour: { slot: '1 hour', page: 'month' },
+const PAGES: Partial<Record<Level, { slot: string; slotMs: number; page: string }>> = {
+  '5min': { slot: '5 minutes', slotMs: 300_000, page: 'day' },
+  hour: { slot: '1 hour', slotMs: 3_600_000, page: 'month' },
 }
 
 const list = (parts: readonly string[]): RawBuilder<unknown> => sql.raw(parts.join(', '))
@@ -81,11 +81,11 @@ const startOfLevel = (level: Level, at: Date) =>
 
 /** Pages as the rows that were packed into them; `which` chooses pages. */
 function unpacked(level: Level, columns: readonly string[], which: RawBuilder<unknown>): RawBuilder<unknown> {
-  const { slot } = PAGES[level]!
+  const { slot, slotMs } = PAGES[level]!
   const names = ['slot', 'after_ms', 'ended', 'samples', ...columns]
-  const begins = sql`page.at + row.slot * ${sql.lit(slot)}::interval`
   return sql`(
-    SELECT ${begins} AS at, ${begins} + row.after_ms * interval '1 ms' AS measured_at,
+    SELECT page.at + row.slot * ${sql.lit(slot)}::interval AS at,
+      page.at + (row.slot * ${sql.lit(slotMs)}::bigint + row.after_ms) * interval '1 ms' AS measured_at,
       ${list(['ended', 'samples', ...columns].map((name) => `row.${name}`))}
     FROM (SELECT * FROM ${sql.table(`metric_${level}_page`)} ${which}) page,
       LATERAL unnest(${list(names.map((name) => `page.${name}`))}) AS row(${list(names)})

@@ -144,3 +144,11 @@ test('the end of a run is written down once, and taken back by the next sample',
   await stats.endRuns(db)
   assert.deepEqual((await samplesOf(db)).at(-1), { ended: false, networkInBytes: 8 })
 })
+
+test('many who record at once make the room for it once', async (t) => {
+  const { db } = await testDatabase(t)
+  const maker = await make(db)
+  const ids = await Promise.all(Array.from({ length: 8 }, () => maker.instance()))
+  await Promise.all(ids.map((id) => stats.record(db, [sample(id, { cpuPercent: 1 })])))
+  assert.equal((await samplesOf(db)).length, 8)
+})

@@ -24,6 +24,10 @@ const SMALL: Record<string, { options: string[]; prints: RegExp[] }> = {
     options: ['--instances', '20', '--creates', '3', '--settle', '0', '--seconds', '0.5'],
     prints: [/^3 creates at once, all running +[\d.]+ s/m, /^idle CPU of 20 instances, together +[\d.]+ core/m],
   },
+  'metrics.ts': {
+    options: ['--days', '3', '--instances', '3', '--machines', '20', '--rounds', '1'],
+    prints: [/^traffic, 5min +[\d.]+ +[\d.]+ +864$/m, /^sweep: measure, count, write( +[\d.]+){3}$/m],
+  },
   's3.ts': {
     options: [
       '--seconds',

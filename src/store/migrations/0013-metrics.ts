@@ -92,7 +92,8 @@ BEGIN
     part := 'metric_sample_' || to_char(hour AT TIME ZONE 'UTC', 'YYYYMMDDHH24');
     CONTINUE WHEN to_regclass(part) IS NOT NULL;
     PERFORM pg_advisory_xact_lock(hashtext('metric_sample'));
-    CONTINUE WHEN to_regclass(part) IS NOT NULL;
+    -- Asked of the catalogue itself: to_regclass remembers that it found nothing, until something else is locked.
+    CONTINUE WHEN EXISTS (SELECT FROM pg_class WHERE relname = part AND relnamespace = current_schema()::regnamespace);
     EXECUTE format('CREATE TABLE %I (LIKE metric_sample INCLUDING ALL)', part);
     EXECUTE format('ALTER TABLE metric_sample ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', part, hour,
       hour + interval '1 hour');

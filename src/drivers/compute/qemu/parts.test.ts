@@ -15,7 +15,7 @@ import { parseNameservers, reservedMib } from './host.ts'
 import { boundLog, ensureLog, readLogTail } from './log.ts'
 import { identify, isAlive, kill, parseCpuTicks, waitForExit } from './process.ts'
 import { waitForBanner } from './ssh.ts'
-import { cpuPercent } from './stats.ts'
+import { cpuPercent, createPatience } from './stats.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'parts-'))
 const servers: Server[] = []
@@ -176,4 +176,21 @@ test('the guest agent: old rubbish is skipped, answers are bounded and not belie
   )
   writeFileSync(join(folder, 'no-socket'), '')
   await assert.rejects(askAgent(join(folder, 'no-socket'), 'guest-ping'))
+})
+
+test('an agent that does not answer is asked less and less, until it answers', () => {
+  let time = 0
+  const agent = createPatience(() => time)
+  const pauses: number[] = []
+  for (let turn = 0; turn < 9; turn++) {
+    agent.silent()
+    const since = time
+    while (!agent.mayAsk()) time += 10_000
+    pauses.push((time - since) / 1_000)
+  }
+  assert.deepEqual(pauses, [30, 60, 120, 240, 480, 960, 1_800, 1_800, 1_800])
+  agent.heard()
+  agent.silent()
+  time += 30_000
+  assert.equal(agent.mayAsk(), true)
 })

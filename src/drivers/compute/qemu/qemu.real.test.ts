@@ -205,7 +205,36 @@ describe('a machine that a killed control plane left', () => {
     assert.ok(memory && memory > 2 ** 20 && memory < spec.memoryMib * 2 ** 20)
   })
 
+  test('what it writes, reads, sends and receives is counted', async () => {
+    const before = (await driver.stats(spec.id))!
+    const MIB = 2 ** 20
+    // Past the file system's first blocks, which are in the guest's memory already.
+    await machines.ssh(spec, 'dd if=/dev/vda of=/dev/null bs=1M skip=700 count=8 2>/dev/null')
+    await machines.ssh(spec, 'dd if=/dev/urandom of=/root/known bs=1M count=4 2>/dev/null; sync; rm /root/known')
+    const said = await machines.ssh(spec, "head -c 500000 /dev/zero | tr '\\0' x")
+    assert.equal(said.length, 500_000)
+    for (let turn = 0; turn < 3; turn++) await machines.ssh(spec, `: ${'x'.repeat(8_000)}`) // dropbear takes 9,000
+    const after = (await driver.stats(spec.id))!
+    assert.equal(after.run, before.run)
+    const grown = (counter: 'diskReadBytes' | 'diskWriteBytes' | 'diskReadOps' | 'diskWriteOps') =>
+      after[counter]! - before[counter]!
+    assert.ok(grown('diskReadBytes') >= 8 * MIB && grown('diskReadBytes') < 12 * MIB, `${grown('diskReadBytes')} read`)
+    assert.ok(
+      grown('diskWriteBytes') >= 4 * MIB && grown('diskWriteBytes') < 8 * MIB,
+      `${grown('diskWriteBytes')} written`,
+    )
+    assert.ok(grown('diskReadOps') > 0 && grown('diskWriteOps') > 0)
+    if (!isRoot) return
+    const [received, sent] = [
+      after.networkInBytes! - before.networkInBytes!,
+      after.networkOutBytes! - before.networkOutBytes!,
+    ]
+    assert.ok(sent >= 500_000 && sent < 700_000, `${sent} sent`)
+    assert.ok(received >= 24_000 && received < 150_000, `${received} received`)
+  })
+
   test('is still the same run after it reset itself', async () => {
+    const before = (await driver.stats(spec.id))!
     const { startedAt } = await driver.observe(spec.id)
     const events: string[] = []
     const qmp = await connectQmp(join(filesOf(machines.paths, spec.id).run, SOCKETS.tools), {
@@ -216,6 +245,9 @@ describe('a machine that a killed control plane left', () => {
     qmp.close()
     assert.deepEqual(await driver.observe(spec.id), { power: 'running', startedAt })
     assert.deepEqual(await pidsOf(driver, spec.id), [pid])
+    const after = (await driver.stats(spec.id))!
+    assert.equal(after.run, before.run)
+    assert.ok(after.diskReadBytes! >= before.diskReadBytes!)
   })
 
   test('keeps the network it needs', async () => {
@@ -244,8 +276,13 @@ describe('a machine that a killed control plane left', () => {
 
   test('leaves nothing on the host once it is gone and the host parts are removed', async () => {
     await driver.ensureRunning(spec, signal)
+    const before = (await driver.stats(spec.id))!
     process.kill((await pidsOf(driver, spec.id))[0]!, 'SIGKILL')
     assert.ok(await waitFor(async () => (await driver.observe(spec.id)).power === 'crashed', { timeoutMs: 10_000 }))
+    const left = (await driver.stats(spec.id))!
+    assert.equal(left.run, before.run)
+    assert.deepEqual([left.cpuPercent, left.memoryUsedBytes, left.diskReadBytes], [null, null, null])
+    if (isRoot) assert.ok(left.networkInBytes! >= before.networkInBytes!, 'the interface kept its count')
     await driver.removeHostParts()
     const kinds = new Set((await driver.resources()).map(({ kind }) => kind))
     assert.deepEqual(
