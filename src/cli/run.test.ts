@@ -142,6 +142,32 @@ test('instance create sends what was asked for and nothing else', async () => {
   assert.equal(out, 'web (inst_1) is provisioning; operation op_1')
 })
 
+test('instance create and update send stored keys and the wish for backups', async () => {
+  const created = await run('instance create web --image micro --ssh-key-id laptop --ssh-key-id 10001 --backups', {
+    createInstance: () => ({ instance, operation }),
+  })
+  const wish = { name: 'web', imageId: 'micro', sshKeys: [], sshKeyIds: ['laptop', '10001'], automaticBackups: true }
+  assert.deepEqual(created.calls, [['createInstance', { body: wish }]])
+  const updated = await run('instance update web --name shop --backups off', { updateInstance: () => instance })
+  const body = { name: 'shop', automaticBackups: false }
+  assert.deepEqual(updated.calls, [['updateInstance', { id: 'web', body }]])
+  await assert.rejects(run('instance update web --backups maybe'), { exit: 'usage' })
+})
+
+test('account credit takes amounts in the major unit', async () => {
+  const answers = {
+    getCredit: () => ({ creditMinor: null, committedMinor: 9_900 }),
+    setCredit: () => ({ creditMinor: 9_950, committedMinor: 0 }),
+  }
+  assert.equal((await run('account credit', answers)).out, 'credit     unlimited\ncommitted  99.00 a month')
+  const { calls, out } = await run('account credit a@b.no 99.5', answers)
+  assert.deepEqual(calls, [['setCredit', { id: 'a@b.no', body: { creditMinor: 9_950 } }]])
+  assert.match(out, /^credit +99\.50$/m)
+  for (const amount of ['-1', '1.234', 'much', '1e3']) {
+    await assert.rejects(run(`account credit a@b.no ${amount}`, answers), { exit: 'usage' }, amount)
+  }
+})
+
 test('--wait follows the operation and prints the instance as it is then', async () => {
   const states: Operation['state'][] = ['pending', 'running', 'succeeded']
   const { out, notes, exit } = await run('instance start web --wait --json', {

@@ -247,6 +247,19 @@ describe('VPS.org', () => {
     assert.deepEqual(await usage(), { cpu_percent: 0, memory_used: 0, disk_used: 0, bandwidth_used: 180 })
   })
 
+  test('without credit nothing is made, and what is wrong is told before what it would cost', async () => {
+    const credit = (creditMinor: number | null) =>
+      call('PUT', '/havn/v1/accounts/other@example.net/credit', { creditMinor })
+    assert.equal((await credit(0)).status, 200)
+    const before = await made(wire())
+    const refused = await call('POST', SERVERS, SERVER, wire().keys.other)
+    assert.deepEqual([refused.status, refused.body], [402, { detail: 'Insufficient credit.' }])
+    assert.equal((await call('POST', SERVERS, { ...SERVER, plan_id: 'x' }, wire().keys.other)).status, 400)
+    assert.deepEqual(await made(wire()), before)
+    await credit(null)
+    assert.equal((await call('POST', SERVERS, SERVER, wire().keys.other)).status, 201)
+  })
+
   test('odd clients: content types, empty bodies, compression, HEAD and OPTIONS', async () => {
     const send = (method: string, path: string, headers: Record<string, string>, body?: string | Buffer) =>
       fetch(wire().apiUrl + path, {
@@ -445,101 +458,5 @@ describe('VPS.org: lists', () => {
       assert.equal(found.count, found.results.length)
     }
     await change({ state: 'running' })
-  })
-})
-
-describe('VPS.org: credit', () => {
-  const wire = wireOfSuite()
-  const PRICE = 9_900
-  const call = <T = Json>(method: string, path: string, body?: unknown) =>
-    wire().call<T>(method, path, body, wire().keys.other)
-  const setCredit = (creditMinor: number | null) =>
-    wire().call<Json>('PUT', '/havn/v1/accounts/other@example.net/credit', { creditMinor })
-
-  test('covers the month of every server, the new one included; nobody spends it twice', async () => {
-    assert.deepEqual((await setCredit(3 * PRICE)).body, { creditMinor: 3 * PRICE, committedMinor: 0 })
-    const created = await Promise.all(Array.from({ length: 8 }, () => call('POST', SERVERS, SERVER)))
-    const count = (status: number) => created.filter((answer) => answer.status === status).length
-    assert.deepEqual([count(201), count(402)], [3, 5])
-    const refused = created.find(({ status }) => status === 402)
-    assert.deepEqual(refused?.body, { detail: 'Insufficient credit.' })
-    assert.equal((await call('GET', SERVERS)).body.count, 3)
-    assert.deepEqual((await call('GET', '/havn/v1/account/credit')).body, {
-      creditMinor: 3 * PRICE,
-      committedMinor: 3 * PRICE,
-    })
-    const before = await made(wire())
-    const wrong = await call('POST', SERVERS, { ...SERVER, plan_id: 'x' })
-    assert.equal(wrong.status, 400, 'what is wrong is told before what it would cost')
-    for (const [path, body] of [
-      ['/havn/v1/instances', { name: 'a' }],
-      ['/v1/vps', { hostname: 'a', plan_code: 'vps-2gb-1cpu', region: 'oslo', os_template: 'micro' }],
-    ] as const) {
-      assert.equal((await call('POST', path, body)).status, 402, path)
-    }
-    assert.deepEqual(await made(wire()), before)
-  })
-
-  test('what is deleted counts no longer; more credit or none at all opens the door', async () => {
-    const [first] = (await call('GET', SERVERS)).body.results
-    assert.equal((await call('DELETE', `${SERVERS}${first.id}/`)).status, 204)
-    assert.equal((await call('POST', SERVERS, SERVER)).status, 201)
-    assert.equal((await call('POST', SERVERS, SERVER)).status, 402)
-    await setCredit(4 * PRICE - 1)
-    assert.equal((await call('POST', SERVERS, SERVER)).status, 402)
-    await setCredit(4 * PRICE)
-    assert.equal((await call('POST', SERVERS, SERVER)).status, 201)
-    await setCredit(0)
-    assert.equal((await call('POST', SERVERS, SERVER)).status, 402)
-    assert.equal((await call('GET', SERVERS)).body.count, 4, 'what there is stays')
-    await setCredit(null)
-    assert.equal((await call('POST', SERVERS, { ...SERVER, plan_id: 3 })).status, 201)
-    assert.equal(
-      (await wire().call('PUT', '/havn/v1/accounts/other@example.net/credit', { creditMinor: -1 })).status,
-      400,
-    )
-    assert.equal((await wire().call('PUT', '/havn/v1/accounts/nobody/credit', { creditMinor: 1 })).status, 404)
-  })
-
-  test('an account may begin with a credit', async () => {
-    const account = { email: 'poor@example.net', creditMinor: PRICE }
-    const { apiKey } = (await wire().call<Json>('POST', '/havn/v1/accounts', account)).body
-    assert.equal((await wire().call('POST', SERVERS, SERVER, apiKey)).status, 201)
-    assert.equal((await wire().call('POST', SERVERS, SERVER, apiKey)).status, 402)
-  })
-})
-
-describe('stored SSH keys', () => {
-  const wire = wireOfSuite()
-  const call = (method: string, path: string, body?: unknown, key?: string) =>
-    wire().call<Json>(method, path, body, key)
-  const KEYS = '/havn/v1/ssh-keys'
-  const LINE = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3Q5rT8nN3yYkqV0o1mXb2c4d5e6f7g8h9i0jKLMNOP'
-
-  test('are added, listed, used by any of their names, and forgotten', async () => {
-    const added = await call('POST', KEYS, { name: 'laptop', publicKey: `  ${LINE}   me@laptop\n` })
-    assert.equal(added.status, 201, JSON.stringify(added.body))
-    const { id, uuid, number, fingerprint } = added.body
-    assert.match(id, /^ssh_[0-9a-z]{26}$/)
-    assert.equal(added.body.publicKey, `${LINE} me@laptop`)
-    assert.match(fingerprint, /^SHA256:[A-Za-z0-9+/]{43}$/)
-    assert.deepEqual((await call('GET', KEYS)).body, { items: [added.body], total: 1 })
-    for (const ref of [id, uuid, String(number), 'laptop', fingerprint]) {
-      const created = await call('POST', '/havn/v1/instances', { name: 'a', sshKeyIds: [ref] })
-      assert.equal(created.status, 201, `${ref}: ${JSON.stringify(created.body)}`)
-    }
-    for (const [why, body, status] of [
-      ['the same name', { name: 'laptop', publicKey: LINE.replace('MNOP', 'MNOQ') }, 409],
-      ['the same key', { name: 'desk', publicKey: `${LINE} other comment` }, 409],
-      ['a private key', { name: 'desk', publicKey: '-----BEGIN OPENSSH PRIVATE KEY-----' }, 400],
-      ['two lines', { name: 'desk', publicKey: `${LINE}\n${LINE}` }, 400],
-      ['no name', { publicKey: LINE }, 400],
-    ] as const) {
-      assert.equal((await call('POST', KEYS, body)).status, status, why)
-    }
-    assert.equal((await call('DELETE', `${KEYS}/laptop`, undefined, wire().keys.other)).status, 404)
-    assert.deepEqual((await call('DELETE', `${KEYS}/laptop`)).body, added.body)
-    assert.equal((await call('DELETE', `${KEYS}/${id}`)).status, 404)
-    assert.equal((await call('POST', '/havn/v1/instances', { name: 'a', sshKeyIds: [id] })).status, 400)
   })
 })

@@ -179,6 +179,6 @@ export const PowerAnswer = z
   .meta({ id: 'PowerAnswer' })
 export const presentPower = (instance: Instance): z.infer<typeof PowerAnswer> => ({
   status: 'success',
-  message: `Server is ${statusOf(instance)}`,
-  server: { id: instance.number, name: instance.name, status: statusOf(instance) },
+  message: `Server is ${STATUS[instance.state]}`,
+  server: { id: instance.number, name: instance.name, status: STATUS[instance.state] },
 })
