@@ -71,7 +71,7 @@ export interface SnapshotFacts {
   hasMemory: boolean
   /** Of the saved memory; 0 without. */
   memoryBytes: number
-  /** By how much the file grew when it was taken, memory included; null where it was not this call that took it. */
+  /** By how much the file grew since the snapshot before it, memory included; null when that was not noted. An estimate. */
   grownBytes: number | null
 }
 

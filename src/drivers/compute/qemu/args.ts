@@ -21,6 +21,8 @@ export interface QemuSpec {
   run: string
   serialLog: string
   net: { kind: 'tap'; tap: string } | ({ kind: 'user' } & UserNet)
+  /** A snapshot of the disk whose memory it begins with, and the machine type that it fits. */
+  memory?: { tag: string; machine: string } | null
 }
 
 export interface UserNet {
@@ -50,7 +52,7 @@ export function qemuArgs(spec: QemuSpec): string[] {
   return [
     ['-name', `guest=${spec.id},debug-threads=on`],
     ['-uuid', spec.uuid],
-    ['-machine', 'q35'],
+    ['-machine', spec.memory?.machine ?? 'q35'],
     ...accelArgs(spec),
     ['-smp', String(spec.vcpus)],
     ['-m', `${spec.memoryMib}M`],
@@ -88,6 +90,7 @@ export function qemuArgs(spec: QemuSpec): string[] {
     ['-qmp', `unix:${socket(SOCKETS.tools)},server=on,wait=off`],
     ['-action', 'shutdown=pause,panic=pause,reboot=reset'],
     ['-sandbox', SANDBOX],
+    ...(spec.memory ? [['-loadvm', spec.memory.tag]] : []),
   ].flat()
 }
 

@@ -78,10 +78,17 @@ async function virtualSize(file: string): Promise<bigint> {
 }
 const QCOW2_MAGIC = 0x514649fb // "QFI" and 0xfb
 
-/** Disks and seeds of generations before this one. */
+/** Of the disks in an instance's folder; null when there is none. */
+export async function newestGeneration(folder: string): Promise<number | null> {
+  const found = (await readdir(folder)).map((name) => Number(/^disk-g(\d+)\.qcow2$/.exec(name)?.[1] ?? Number.NaN))
+  const generations = found.filter((generation) => !Number.isNaN(generation))
+  return generations.length === 0 ? null : Math.max(...generations)
+}
+
+/** What belongs to generations before this one. */
 export async function removeOldGenerations(folder: string, generation: number): Promise<void> {
   for (const name of await readdir(folder)) {
-    const match = /^(?:disk|seed)-g(\d+)\./.exec(name)
+    const match = /^(?:disk|seed|snapshots)-g(\d+)\./.exec(name)
     if (match && Number(match[1]) < generation) await rm(join(folder, name), { force: true })
   }
 }

@@ -22,6 +22,7 @@ import { list, observe, stats } from './observe.ts'
 import { adoptAll, boundLogs, prepareHost, removeHostParts } from './open.ts'
 import { newRecord, readRecord, writeRecord } from './record.ts'
 import { hostFacts, listResources } from './resources.ts'
+import { ensureSnapshot, ensureSnapshotAbsent, listSnapshots, rollbackToSnapshot } from './snapshots.ts'
 import { ensureRunning } from './start.ts'
 import { ensureAbsent, ensureStopped } from './stop.ts'
 import { waitForSsh } from './wait-for-ssh.ts'
@@ -57,10 +58,13 @@ export function createQemuDriver(options: QemuOptions): ComputeDriver {
     forgetSecrets: (spec) => exclusively(spec.id, () => forgetSecrets(context, spec)),
     waitForSsh: (spec, waitMs, signal) => waitForSsh(context, spec, waitMs, signal),
 
-    ensureSnapshot: pending,
-    rollbackToSnapshot: pending,
-    ensureSnapshotAbsent: pending,
-    listSnapshots: pending,
+    ensureSnapshot: (spec, tag, options, signal) =>
+      exclusively(spec.id, () => ensureSnapshot(context, spec, tag, options, signal).catch(mended)),
+    rollbackToSnapshot: (spec, tag, options, signal) =>
+      exclusively(spec.id, () => rollbackToSnapshot(context, spec, tag, options, signal).catch(mended)),
+    ensureSnapshotAbsent: (spec, tag, signal) =>
+      exclusively(spec.id, () => ensureSnapshotAbsent(context, spec, tag, signal).catch(mended)),
+    listSnapshots: (id) => listSnapshots(context, id).catch(mended),
     openExport: (spec, name, options, signal) =>
       exclusively(spec.id, () => openExport(context, spec, name, options, signal).catch(mended)),
     closeExport: (id, name, options) => exclusively(id, () => closeExport(context, id, name, options).catch(mended)),

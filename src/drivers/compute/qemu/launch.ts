@@ -23,6 +23,7 @@ export async function launch(
   args: string[],
   owner: Owner | null,
   signal: AbortSignal,
+  answerMs = START_MS,
 ): Promise<void> {
   const { id, uuid } = record
   const { log } = filesFor(context, id)
@@ -39,7 +40,7 @@ export async function launch(
   if (identity) await note(context, record, { process: identity, wanted: 'running' })
   try {
     if (identity) await applyLimits(context, record, identity.pid)
-    const qmp = await firstAnswer(context, id, () => exit, signal)
+    const qmp = await firstAnswer(context, id, () => exit, answerMs, signal)
     await qmp.execute('cont')
     const startedAt = new Date().toISOString()
     if (identity) await note(context, record, { process: identity, wanted: 'running', startedAt })
@@ -68,22 +69,23 @@ async function firstAnswer(
   context: QemuContext,
   id: InstanceId,
   ended: () => string | null,
+  answerMs: number,
   signal: AbortSignal,
 ): Promise<Qmp> {
-  const until = performance.now() + START_MS
+  const until = performance.now() + answerMs
   const socket = join(filesFor(context, id).run, SOCKETS.qmp)
   for (;;) {
     signal.throwIfAborted()
     const end = ended()
     if (end !== null) throw new Error(end)
     if (await isThere(socket)) {
-      const qmp = await context.monitors.keep(id, START_MS).catch((error: unknown) => {
+      const qmp = await context.monitors.keep(id, answerMs).catch((error: unknown) => {
         if (error instanceof QmpGone && performance.now() < until) return null // bound, and not listening yet
         throw error
       })
       if (qmp) return qmp
     }
-    if (performance.now() > until) throw new Error(`no answer within ${START_MS} ms`)
+    if (performance.now() > until) throw new Error(`no answer within ${answerMs} ms`)
     await sleep(3)
   }
 }

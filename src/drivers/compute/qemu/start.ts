@@ -43,11 +43,20 @@ async function goOn(context: QemuContext, id: InstanceId): Promise<boolean> {
   })
 }
 
-async function start(
+/** A memory that a new process begins with, and the machine type that it fits. */
+export interface SavedMemory {
+  tag: string
+  machine: string
+}
+/** It answers nobody before it has read the memory. */
+const LOAD_MS = 5 * 60_000
+
+export async function start(
   context: QemuContext,
   spec: InstanceSpec,
   old: InstanceRecord,
   signal: AbortSignal,
+  memory: SavedMemory | null = null,
 ): Promise<void> {
   const { accel, network, nameservers } = hostOf(context)
   const { prefix } = context.options
@@ -65,7 +74,7 @@ async function start(
     net: network.mode === 'routed' ? 'tap' : 'user',
   })
   await together(
-    growDisk(disk, spec.diskGib, signal),
+    !memory && growDisk(disk, spec.diskGib, signal), // the disk of a memory is as large as it was then
     writeSeed(at.seed(spec.generation), seedInput(spec, record, nameservers), owner ?? undefined),
     ensureLog(at.serial, owner),
     makeRunFolder(at, owner),
@@ -87,8 +96,10 @@ async function start(
       record.net === 'tap'
         ? { kind: 'tap', tap: tapOf(context, record).tap }
         : { kind: 'user', ...userNet(spec.ipv4, spec.sshPort) },
+    memory,
   })
-  await launch(context, record, args, accel.kind === 'kvm' ? await withKvmGroup(owner) : owner, signal)
+  const as = accel.kind === 'kvm' ? await withKvmGroup(owner) : owner
+  await launch(context, record, args, as, signal, ...(memory ? [LOAD_MS] : []))
   await removeOldGenerations(at.folder, spec.generation)
 }
 
