@@ -86,3 +86,9 @@ test('a comma in a path does not end the value', () => {
   assert.match(text, /path=\/a,,b\/run\/ga,server/)
   assert.match(text, /-vnc unix:\/a,,b\/run\/vnc/)
 })
+
+test('a process that begins with a saved memory is the machine that it fits', () => {
+  const text = asText(qemuArgs({ ...SPEC, memory: { tag: 'snap_01', machine: 'pc-q35-7.2' } }))
+  assert.match(text, /\n-machine pc-q35-7\.2\n/)
+  assert.match(text, /\n-loadvm snap_01$/)
+})

@@ -84,6 +84,7 @@ test('a tap: owner, alias, gateway addresses, host routes, permanent neighbours'
     tapCreation(SPEC, 990),
     `tuntap add dev hvab1210001 mode tap user 990
 link set dev hvab1210001 alias havn:inst_01
+link set dev hvab1210001 address 02:68:61:76:6e:01
 link set dev hvab1210001 addrgenmode none
 link set dev hvab1210001 up
 `,

@@ -13,6 +13,11 @@ import type { GuestNetwork } from './seed.ts'
 
 export const GATEWAY4 = '169.254.0.1'
 export const GATEWAY6 = 'fe80::1'
+/**
+ * The host's end of every tap, locally administered. A guest that goes on from a saved memory remembers who its gateway
+ * was, and must find the same one behind a new tap.
+ */
+const GATEWAY_MAC = '02:68:61:76:6e:01'
 
 export interface TapSpec {
   tap: string
@@ -117,6 +122,7 @@ export const tapCreation = ({ tap, id }: TapSpec, uid: number): string =>
   lines([
     `tuntap add dev ${tap} mode tap user ${uid}`,
     `link set dev ${tap} alias havn:${id}`,
+    `link set dev ${tap} address ${GATEWAY_MAC}`,
     `link set dev ${tap} addrgenmode none`, // fe80::1 is its only link-local address
     `link set dev ${tap} up`,
   ])

@@ -62,6 +62,10 @@ describe('a guest that goes back in time', () => {
   const guest = (command: string) => machines.ssh(spec, command)
   const disk = () => filesOf(machines.paths, spec.id).disk(spec.generation)
   const listed = () => execFileSync('qemu-img', ['snapshot', '-l', disk()], { encoding: 'utf8' })
+  const marks = (): { name: string }[] => {
+    const info = execFileSync('qemu-img', ['info', '-f', 'qcow2', '--output=json', disk()], { encoding: 'utf8' })
+    return JSON.parse(info)['format-specific'].data.bitmaps ?? []
+  }
   const isSound = () => execFileSync('qemu-img', ['check', '-q', '-f', 'qcow2', disk()])
   const said = async () => {
     await guest('rm -f /tmp/said; kill -USR1 $(cat /root/pid)')
@@ -143,6 +147,30 @@ describe('a guest that goes back in time', () => {
     assert.equal(facts.hasMemory, true)
     assert.equal((await driver.listSnapshots(spec.id)).filter((one) => one.tag === left).length, 1)
     await driver.ensureSnapshotAbsent(spec, left, signal)
+  })
+
+  test('taken while a backup reads the disk: that opens it anew; going back drops its mark', async () => {
+    const [backup, disk, both] = [newId('backup'), newId('snapshot'), newId('snapshot')]
+    const open = () => driver.openExport(spec, backup, { changedSince: null }, signal)
+    const { pointAt } = await open()
+    await driver.ensureSnapshot(spec, disk, { withMemory: false }, signal)
+    const { pointAt: second } = await open()
+    assert.notDeepEqual(second, pointAt)
+    await driver.ensureSnapshot(spec, both, withMemory, signal)
+    const { pointAt: third } = await open()
+    await driver.rollbackToSnapshot(spec, both, withMemory, signal)
+    assert.notDeepEqual((await open()).pointAt, third)
+    await driver.closeExport(spec.id, backup, { keep: true }, signal)
+    await driver.ensureStopped(spec.id, signal)
+    assert.deepEqual(
+      marks().map(({ name }) => name),
+      [backup],
+    )
+    await driver.rollbackToSnapshot(spec, disk, { withMemory: false }, signal)
+    assert.deepEqual(marks(), [])
+    await driver.ensureSnapshotAbsent(spec, disk, signal)
+    await driver.ensureSnapshotAbsent(spec, both, signal)
+    isSound()
   })
 
   test('a memory that does not fit is refused, and nothing changes', async () => {

@@ -1,7 +1,8 @@
 /**
  * Snapshots: moments of the disk inside its own qcow2 file, named by their tag, with the memory or without. Where no
  * process is, qemu-img works on the file (snapshot-stopped.ts); where one is, it does so itself (snapshot-live.ts).
- * Everything reads first what is there, so that what was cut off anywhere converges.
+ * Everything reads first what is there, so that what was cut off anywhere converges. An export of the disk ends with
+ * each of these verbs: QEMU keeps snapshots only at the root of its block graph, and a stopped disk has one user.
  */
 import { join } from 'node:path'
 import { CloudError, notFound } from '../../../model/errors.ts'
@@ -58,13 +59,13 @@ export async function ensureSnapshot(
   signal: AbortSignal,
 ): Promise<SnapshotFacts> {
   const at = await look(context, spec)
+  await endExports(context, spec.id)
   if (at.process) {
     return answering(context, spec.id, (qmp) => takeFrom(at, qmp, tag, withMemory, signal)).catch(refused)
   }
   const before = await listStopped(at.disk)
   if (!find(before, tag)) {
     if (withMemory) throw new CloudError('conflict', 'the instance does not run, so there is no memory to keep')
-    await endExports(context, spec.id)
     await noteTaking(at, tagsOf(before), tag, null)
     await takeStopped(at.disk, tag, signal)
   }
@@ -176,6 +177,7 @@ export async function ensureSnapshotAbsent(
   const at = await look(context, spec)
   const before = await listAt(context, at)
   if (!find(before, tag)) return
+  await endExports(context, spec.id)
   const bytes = await allocatedBytes(at.disk.file)
   if (at.process) {
     const act = async (qmp: Qmp) => {
@@ -184,7 +186,6 @@ export async function ensureSnapshotAbsent(
     }
     await answering(context, spec.id, act).catch(refused)
   } else {
-    await endExports(context, spec.id)
     await deleteStopped(at.disk, tag, signal)
   }
   const left = tagsOf(before).filter((name) => name !== tag)
