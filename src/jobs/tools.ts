@@ -3,7 +3,8 @@ import type { ComputeDriver } from '../drivers/compute/compute.ts'
 import type { ObjectsDriver } from '../drivers/objects/objects.ts'
 import type { TaskProgramName } from '../drivers/tasks/tasks.ts'
 import type { ErrorCode } from '../model/errors.ts'
-import type { HostId, InstanceId } from '../model/ids.ts'
+import type { BackupId, HostId, InstanceId } from '../model/ids.ts'
+import type { ListedChunk, StoredChunk } from '../store/backup-chunks.ts'
 import type { Db } from '../store/db.ts'
 import type { Retention } from '../store/roll-up.ts'
 import type { Slow } from './sample-stats.ts'
@@ -24,6 +25,17 @@ export interface TaskStatus {
   error?: { code: ErrorCode; message: string }
 }
 
+/** What an upload is told and hands over besides its input, as files of the host; and keys, which only it opens. */
+export interface BackupTools {
+  /** For an account's first backup; sealed. */
+  newKey(): Buffer
+  /** Returns the path of the file that names them. */
+  writeKnown(id: BackupId, chunks: AsyncIterable<StoredChunk>): Promise<string>
+  readList(file: string): AsyncIterable<ListedChunk | null>
+  /** Nothing that was written for it is left. */
+  remove(id: BackupId): Promise<void>
+}
+
 /** The image files of the host. */
 export interface ImageTools {
   list(): Promise<{ digest: string; modifiedAt: Date }[]>
@@ -35,6 +47,7 @@ export interface WorkerTools {
   compute: ComputeDriver
   tasks: TaskTools
   images: ImageTools
+  backups: BackupTools
   /** The hosts that `compute` runs. */
   hosts: readonly HostId[]
   /** How many guests of a host may boot at once; null = any number. */
@@ -76,6 +89,8 @@ export interface ObjectTools {
     orphanGraceSeconds: number
     /** What a round of the scrub reads at most, but for its last blob. */
     scrubBytes: number
+    /** How long what no backup is made of any more stays, besides for work that may read it. */
+    backupGraceMinutes: number
   }
   /** What operators should see. */
   log(message: string, error?: unknown): void

@@ -486,6 +486,8 @@ export interface Schema {
     completed_at: Timestamp | null
     expires_at: Timestamp | null
     deleted_at: Timestamp | null
+    damaged_at: Timestamp | null
+    damage: string | null
   }
   backup_chunk: {
     number: GeneratedAlways<number>
@@ -494,6 +496,7 @@ export interface Schema {
     blob_id: string
     stored_bytes: number
     unreferenced_at: Timestamp | null
+    damaged_at: Timestamp | null
   }
   receipt: {
     id: ReceiptId

@@ -71,12 +71,17 @@ CREATE TABLE backup (
   point_at timestamptz,                             -- the moment that it shows
   completed_at timestamptz,
   expires_at timestamptz,
-  deleted_at timestamptz
+  deleted_at timestamptz,
+  damaged_at timestamptz,                           -- something that it is made of was found spoilt or gone
+  damage text                                       -- what, for people
 );
 CREATE UNIQUE INDEX backup_creating ON backup (instance_id) WHERE state = 'creating';
 CREATE UNIQUE INDEX backup_firing ON backup (instance_id, policy_due_at) WHERE policy_due_at IS NOT NULL;
 CREATE INDEX backup_instance ON backup (instance_id, number) WHERE state <> 'deleted';
 CREATE INDEX backup_account ON backup (account_id, number) WHERE state <> 'deleted';
+CREATE INDEX backup_deleted ON backup (account_id)
+  WHERE state = 'deleted' AND (chunks IS NOT NULL OR manifest_blob_id IS NOT NULL);
+CREATE INDEX backup_manifest ON backup (manifest_blob_id) WHERE manifest_blob_id IS NOT NULL;
 
 -- 4 MiB of some disks of an account, compressed and encrypted, as one blob. The same digest may be there twice, when two
 -- backups brought it at once. What no backup shows any more is noted first and goes later.
@@ -86,9 +91,11 @@ CREATE TABLE backup_chunk (
   digest bytea NOT NULL,                            -- HMAC-SHA-256 of the plain bytes
   blob_id uuid NOT NULL UNIQUE REFERENCES blob,
   stored_bytes int NOT NULL,
-  unreferenced_at timestamptz
+  unreferenced_at timestamptz,
+  damaged_at timestamptz                            -- no later backup is made of it
 );
 CREATE INDEX backup_chunk_account ON backup_chunk (account_id, digest);
+CREATE INDEX backup_chunk_unreferenced ON backup_chunk (account_id, unreferenced_at) WHERE unreferenced_at IS NOT NULL;
 
 -- One restore of a backup into a machine of its own, and what was seen.
 CREATE TABLE receipt (
