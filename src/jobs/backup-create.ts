@@ -1,8 +1,8 @@
 /** The steps that make a backup: a moment of the disk is opened, read into the object store, and published. */
 import { z } from 'zod'
+import { SOURCE_GONE, type UploadWork } from '../drivers/backups/work.ts'
 import type { DiskExport } from '../drivers/compute/compute.ts'
 import { CONSISTENCY_LEVELS } from '../model/backup.ts'
-import { CloudError } from '../model/errors.ts'
 import type { BackupId } from '../model/ids.ts'
 import type { InstanceState } from '../model/instance.ts'
 import * as chunks from '../store/backup-chunks.ts'
@@ -12,7 +12,7 @@ import * as incidents from '../store/incidents.ts'
 import * as instances from '../store/instances.ts'
 import * as operations from '../store/operations.ts'
 import * as strands from '../store/strands.ts'
-import { automaticOf, giveUp } from './backup.ts'
+import { automaticOf, giveUp } from './backup-failure.ts'
 import { goto, type Outcome, type StepContext, type StrandState, wait } from './engine/strand.ts'
 import type { WorkerTools } from './tools.ts'
 
@@ -122,7 +122,11 @@ const pointOf = ({ pointAt, consistency, consistencyReason, frozenMs }: DiskExpo
 type Base = Awaited<ReturnType<typeof backups.findBase>>
 
 /** What the task is told, but for the key. A base helps only a source that tells what changed since. */
-function workOf(it: backups.Subject, { source, diskBytes, ...disk }: DiskExport, base: Base) {
+function workOf(
+  it: backups.Subject,
+  { source, diskBytes, ...disk }: DiskExport,
+  base: Base,
+): Omit<UploadWork, 'sealedKey' | 'knownFile'> {
   const tellsChanges = source.kind === 'nbd' && source.dirtyBitmap !== null
   return {
     backupId: it.id,
@@ -142,11 +146,8 @@ function workOf(it: backups.Subject, { source, diskBytes, ...disk }: DiskExport,
   }
 }
 
-/** What a task says whose source ended under it. */
-const SOURCE_GONE = 'not_found'
-
 export async function upload(context: Context): Promise<Outcome<'publish' | 'open' | 'upload' | 'undo'>> {
-  const { id, db, tools, state } = context
+  const { id, tools, state } = context
   const memory = Memory.parse(state)
   const task = await tools.tasks.read(id)
   switch (task.state) {
@@ -240,20 +241,21 @@ export async function publish(context: Context): Promise<Outcome<'close' | 'open
   const { at, ...point } = memory.point!
   const list: (chunks.ListedChunk | null)[] = []
   for await (const chunk of tools.backups.readList(chunkListFile)) list.push(chunk)
-  let verdict: Awaited<ReturnType<typeof chunks.publish>> = 'over'
+  const verdicts: Awaited<ReturnType<typeof chunks.publish>>[] = []
   await write(async (tx) => {
-    verdict = await chunks.publish(tx, id as BackupId, {
+    const verdict = await chunks.publish(tx, id as BackupId, {
       chunks: list,
       manifest: { blobId: manifestBlobId, storedBytes: manifestBytes, md5: Buffer.from(manifestMd5, 'hex') },
       point: { at, ...point },
       diskBytes,
       ...sizes,
     })
+    verdicts.push(verdict)
     if (verdict !== 'published') return
     const { instanceId } = await backups.subject(tx, id as BackupId)
     await operations.finish(tx, id, ['backup.create'], 'succeeded')
     await incidents.resolve(tx, automaticOf(instanceId), 'a later backup was made', 'backup-failed')
   })
-  if (verdict === 'stale') return reopen(id as BackupId, memory, 'stale', 'a part of it went from the store')
+  if (verdicts.includes('stale')) return reopen(id as BackupId, memory, 'stale', 'a part of it went from the store')
   return goto('close')
 }

@@ -9,13 +9,12 @@
  * Up to `close` or `undo` it works on the instance's host. From then on it is nobody's, so a backup expires although
  * its host is gone.
  */
-import { CloudError, type ErrorCode } from '../model/errors.ts'
+import { CloudError } from '../model/errors.ts'
 import type { BackupId } from '../model/ids.ts'
 import * as backups from '../store/backups.ts'
-import * as incidents from '../store/incidents.ts'
-import * as operations from '../store/operations.ts'
 import * as strands from '../store/strands.ts'
 import { open, publish, upload } from './backup-create.ts'
+import { giveUp } from './backup-failure.ts'
 import { defineStrand, done, goto, type Outcome, rest, type StepContext, wait } from './engine/strand.ts'
 import type { WorkerTools } from './tools.ts'
 
@@ -31,8 +30,8 @@ export const backupStrand = defineStrand<WorkerTools>()({
     open: { run: open, deadlineMs: 25 * HOUR },
     upload: { run: upload, deadlineMs: 25 * HOUR },
     publish: { run: publish, deadlineMs: 10 * MINUTE },
-    close: { run: close, deadlineMs: 30 * MINUTE },
-    undo: { run: undo, deadlineMs: 30 * MINUTE },
+    close: { run: (context) => leaveHost(context, { keep: true }), deadlineMs: 30 * MINUTE },
+    undo: { run: (context) => leaveHost(context, { keep: false }), deadlineMs: 30 * MINUTE },
     kept: { run: kept, deadlineMs: null },
     remove: { run: remove, deadlineMs: 30 * MINUTE },
   },
@@ -42,30 +41,6 @@ export const backupStrand = defineStrand<WorkerTools>()({
     return giveUp(id as BackupId, error instanceof CloudError ? error.code : 'unavailable', error.message)
   },
 })
-
-/** It has failed: the caller is told, and what was begun is taken back. */
-export function giveUp(id: BackupId, errorCode: ErrorCode, message: string): Outcome<'undo'> {
-  return goto('undo', async (tx) => {
-    const backup = await backups.lock(tx, id)
-    if (backup.state !== 'creating') return
-    await backups.fail(tx, id, message)
-    await operations.finish(tx, id, ['backup.create'], 'failed', { message, errorCode })
-    // Nobody waits for the answer of an automatic one.
-    if (backup.kind === 'manual') return
-    await incidents.open(tx, {
-      strandId: automaticOf(backup.instance_id),
-      kind: 'backup-failed',
-      step: 'undo',
-      message: `the automatic backup of ${backup.instance_id} failed: ${message}`,
-    })
-  })
-}
-
-/** What incidents of an instance's automatic backups are filed under, until one succeeds. */
-export const automaticOf = (instanceId: string): string => `backups of ${instanceId}`
-
-const close = (context: Context) => leaveHost(context, { keep: true })
-const undo = (context: Context) => leaveHost(context, { keep: false })
 
 /** Nothing of the backup is left on the host but, if it is to be kept, the mark that the next one counts from. */
 async function leaveHost(context: Context, options: { keep: boolean }): Promise<Outcome<'kept'>> {

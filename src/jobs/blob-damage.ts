@@ -1,4 +1,5 @@
 /** Damage of the store, in the log and as an incident that stays open until somebody closes it. */
+import * as chunks from '../store/backup-chunks.ts'
 import * as blobs from '../store/blobs.ts'
 import type { Db } from '../store/db.ts'
 import * as incidents from '../store/incidents.ts'
@@ -11,6 +12,7 @@ export async function reportDamage(
   ids: readonly string[],
 ): Promise<void> {
   if (ids.length === 0) return
+  await chunks.noteDamage(db, ids, `a part of it is ${kind} in the store`)
   const lines: string[] = []
   for (const id of ids.slice(0, NAMED_MAX)) {
     const places = await blobs.usersOf(db, id)

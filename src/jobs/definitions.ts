@@ -1,4 +1,6 @@
 /** Every strand there is: what a worker runs, and what the crash tests run through. */
+
+import { backupStrand } from './backup.ts'
 import type { StrandDefinition } from './engine/strand.ts'
 import { imageStrand } from './image.ts'
 import { instanceStrand } from './instance.ts'
@@ -6,6 +8,7 @@ import type { WorkerTools } from './tools.ts'
 
 export const DEFINITIONS: readonly StrandDefinition<WorkerTools>[] = [
   instanceStrand as unknown as StrandDefinition<WorkerTools>,
+  backupStrand as unknown as StrandDefinition<WorkerTools>,
   imageStrand as unknown as StrandDefinition<WorkerTools>,
 ]
 

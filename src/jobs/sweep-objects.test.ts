@@ -39,7 +39,7 @@ async function world(t: TestContext) {
   const tools: ObjectTools = {
     db,
     objects: driver,
-    storage: { releasedGraceSeconds: 0, orphanGraceSeconds: 0, scrubBytes: 1_000_000 },
+    storage: { releasedGraceSeconds: 0, orphanGraceSeconds: 0, scrubBytes: 1_000_000, backupGraceMinutes: 60 },
     log: (message) => void logged.push(message),
   }
 

@@ -13,6 +13,8 @@ export interface Paths {
   /** Bodies of object storage, when they are kept as files. */
   objects: string
   tasks: string
+  /** What backups need while they are made. */
+  backups: string
   keys: string
   logs: string
   /** Sockets; a unix socket path holds 107 bytes, so a long home gets a short folder elsewhere. */
@@ -48,6 +50,7 @@ export function pathsOf(home: string, uid = process.getuid?.() ?? 0): Paths {
     instances: at('instances'),
     objects: at('objects'),
     tasks: at('tasks'),
+    backups: at('backups'),
     keys: at('keys'),
     logs: at('logs'),
     run,

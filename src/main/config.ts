@@ -37,10 +37,20 @@ export interface Config {
   quarantineMinutes: number
   /** ACPI shutdown, then power off. */
   shutdownSeconds: number
+  /** What no backup is made of any more stays as long in the store. */
+  backupGraceMinutes: number
+  verify: VerifyConfig
   limits: { perKey: number; perKeyBurst: number; createsPerKey: number; failedLoginsPerMinute: number }
   storage: StorageConfig
   /** How long measurements are kept; days and months of them for ever. */
   metrics: { sampleHours: number; fiveMinuteDays: number; hourDays: number }
+}
+
+export interface VerifyConfig {
+  /** Backups are proved on a schedule, not only when somebody asks. */
+  isScheduled: boolean
+  /** How long a passed receipt proves its backup. */
+  receiptDays: number
 }
 
 export interface StorageConfig {
@@ -113,6 +123,9 @@ const Environment = z.object({
   HAVN_RECOVER_HOURS: number(12, 0, 8760),
   HAVN_QUARANTINE_MINUTES: number(10, 0, 525_600),
   HAVN_SHUTDOWN_SECONDS: number(60, 1, 3600),
+  HAVN_BACKUP_GRACE_MINUTES: number(60, 0, 525_600),
+  HAVN_VERIFY: z.enum(['on', 'off']).default('on'),
+  HAVN_RECEIPT_DAYS: number(30, 1, 3650),
   HAVN_RATE_PER_KEY: number(1000, 1, 1e9),
   HAVN_RATE_PER_KEY_BURST: number(2000, 1, 1e9),
   HAVN_RATE_CREATES: number(100, 1, 1e9),
@@ -169,6 +182,8 @@ export function readConfig(env: NodeJS.ProcessEnv, isRoot = process.getuid?.() =
     recoverHours: e.HAVN_RECOVER_HOURS,
     quarantineMinutes: e.HAVN_QUARANTINE_MINUTES,
     shutdownSeconds: e.HAVN_SHUTDOWN_SECONDS,
+    backupGraceMinutes: e.HAVN_BACKUP_GRACE_MINUTES,
+    verify: { isScheduled: e.HAVN_VERIFY === 'on', receiptDays: e.HAVN_RECEIPT_DAYS },
     limits: {
       perKey: e.HAVN_RATE_PER_KEY,
       perKeyBurst: e.HAVN_RATE_PER_KEY_BURST,

@@ -5,7 +5,7 @@ import type { ComputeDriver } from '../drivers/compute/compute.ts'
 import { createQemuDriver } from '../drivers/compute/qemu/driver.ts'
 import { createSimulator } from '../drivers/compute/simulator.ts'
 import type { ObjectsDriver } from '../drivers/objects/objects.ts'
-import type { ImageTools, TaskTools } from '../jobs/tools.ts'
+import type { BackupTools, ImageTools, TaskTools } from '../jobs/tools.ts'
 import { type Paths, pathsOf } from '../lib/paths.ts'
 import type { ServiceSettings } from '../services/ctx.ts'
 import { connect, type Db } from '../store/db.ts'
@@ -26,6 +26,7 @@ export interface AppContext {
   /** Detached work and image files of this host. */
   tasks: TaskTools
   images: ImageTools
+  backups: BackupTools
   settings: ServiceSettings
   close(): Promise<void>
 }
@@ -46,8 +47,8 @@ export async function buildContext(
   const compute = overrides.compute ?? createCompute(config, paths)
   const objects = createObjects(config, paths)
   const settings = await readServiceSettings(config, paths)
-  const { tasks, images } = createHostWork(config, paths)
-  return { config, paths, databaseUrl: url, db, compute, objects, tasks, images, settings, close: () => db.destroy() }
+  const hostWork = createHostWork(config, paths, settings.masterKey)
+  return { config, paths, databaseUrl: url, db, compute, objects, ...hostWork, settings, close: () => db.destroy() }
 }
 
 const S3_CONNECTIONS_MAX = 96 // of all S3 processes together; the private PostgreSQL takes 200
@@ -78,6 +79,7 @@ async function readServiceSettings(config: Config, paths: Paths): Promise<Servic
     version,
     compute: config.compute,
     recoverHours: config.recoverHours,
+    receiptDays: config.verify.receiptDays,
     ownSshKey: config.compute === 'simulator' ? null : keys.sshPublicKey,
     masterKey: keys.masterKey,
     apiUrl: `http://${authority(config.api)}`,

@@ -1,21 +1,27 @@
 /** Detached work and image files of this host, as strands see them: they know what to do, this knows where. */
-import { rm, stat } from 'node:fs/promises'
+import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { readChunkList } from '../drivers/backups/chunk-list.ts'
+import { newSealedKey } from '../drivers/backups/keys.ts'
+import { writeKnownChunks } from '../drivers/backups/known-chunks.ts'
 import { createImages } from '../drivers/images/images.ts'
 import { createTasks } from '../drivers/tasks/tasks.ts'
-import type { ImageTools, TaskTools } from '../jobs/tools.ts'
+import type { BackupTools, ImageTools, TaskTools } from '../jobs/tools.ts'
 import type { Paths } from '../lib/paths.ts'
 import { CloudError } from '../model/errors.ts'
+import type { BackupId } from '../model/ids.ts'
 import { type Config, taskEnvironment } from './config.ts'
 
 export interface HostWork {
   tasks: TaskTools
   images: ImageTools
+  backups: BackupTools
 }
 
-export function createHostWork(config: Config, paths: Paths): HostWork {
+export function createHostWork(config: Config, paths: Paths, masterKey: Buffer): HostWork {
   const tasks = createTasks({ folder: paths.tasks, env: { ...process.env, ...taskEnvironment(config) } })
-  if (config.compute === 'simulator') return { tasks: withoutImages(tasks), images: NO_IMAGES }
+  const backups = createBackupTools(paths, masterKey)
+  if (config.compute === 'simulator') return { tasks: withoutImages(tasks), images: NO_IMAGES, backups }
   const images = createImages({ folder: paths.images })
   const places = {
     'image-build': { imagesFolder: paths.images, cacheFolder: join(paths.images, 'cache') },
@@ -39,6 +45,21 @@ export function createHostWork(config: Config, paths: Paths): HostWork {
       remove: (digest) => images.remove(digest),
       removeUpload: (file) => rm(file, { force: true }),
     },
+    backups,
+  }
+}
+
+function createBackupTools(paths: Paths, masterKey: Buffer): BackupTools {
+  const knownFile = (id: BackupId) => join(paths.backups, `${id}.known`)
+  return {
+    newKey: () => newSealedKey(masterKey),
+    async writeKnown(id, chunks) {
+      await mkdir(paths.backups, { recursive: true, mode: 0o700 })
+      await writeKnownChunks(knownFile(id), chunks)
+      return knownFile(id)
+    },
+    readList: readChunkList,
+    remove: (id) => rm(knownFile(id), { force: true }),
   }
 }
 

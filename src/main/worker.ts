@@ -14,8 +14,10 @@ import { prune } from '../jobs/prune.ts'
 import { reconcileInstances } from '../jobs/reconcile-instances.ts'
 import { reportHosts } from '../jobs/report-hosts.ts'
 import { keepMetrics, rollUpMetrics } from '../jobs/roll-up-metrics.ts'
+import { runPolicies } from '../jobs/run-policies.ts'
 import { sampleStats } from '../jobs/sample-stats.ts'
 import { scrubBlobs } from '../jobs/scrub-blobs.ts'
+import { sweepBackups } from '../jobs/sweep-backups.ts'
 import { sweepImages } from '../jobs/sweep-images.ts'
 import { sweepObjects } from '../jobs/sweep-objects.ts'
 import type { ObjectTools, ReconcilerTools, WorkerTools } from '../jobs/tools.ts'
@@ -44,7 +46,7 @@ export interface WorkerOptions {
   storage?: Partial<ObjectTools['storage']>
 }
 
-const STORAGE: ObjectTools['storage'] = {
+const STORAGE: Omit<ObjectTools['storage'], 'backupGraceMinutes'> = {
   releasedGraceSeconds: 60,
   orphanGraceSeconds: 3600,
   scrubBytes: 256 * 1024 * 1024,
@@ -54,7 +56,7 @@ export async function startWorker(
   context: AppContext,
   { log = logLine, concurrency = 32, storage = {} }: WorkerOptions = {},
 ): Promise<Worker> {
-  const { config, db, compute, tasks, images } = context
+  const { config, db, compute, tasks, images, backups } = context
   await compute.open()
   const orphans = new Set<string>()
   let bootSlots: number | null = null
@@ -92,6 +94,7 @@ export async function startWorker(
     compute,
     tasks,
     images,
+    backups,
     hosts: hostIds,
     bootSlots: () => bootSlots,
     now,
@@ -115,7 +118,7 @@ export async function startWorker(
     db,
     compute,
     objects: context.objects,
-    storage: { ...STORAGE, ...storage },
+    storage: { ...STORAGE, backupGraceMinutes: config.backupGraceMinutes, ...storage },
     log,
     images,
     hosts: hostIds,
@@ -137,6 +140,8 @@ export async function startWorker(
       auditBlobs,
       scrubBlobs,
       closeHours,
+      runPolicies,
+      sweepBackups,
       expireObjects(config.storage.lifecycleMinutes * 60_000),
     ],
     reconcilerTools,

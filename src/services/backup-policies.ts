@@ -1,11 +1,5 @@
 /** When instances are backed up by themselves. */
-import {
-  BACKUP_FREQUENCIES,
-  type BackupSchedule,
-  isTimeOfDay,
-  RETENTION_DAYS,
-  WEEKDAYS,
-} from '../model/backup.ts'
+import { BACKUP_FREQUENCIES, type BackupSchedule, isTimeOfDay, RETENTION_DAYS, WEEKDAYS } from '../model/backup.ts'
 import { invalidField, notFound } from '../model/errors.ts'
 import type { BackupPolicy } from '../store/backup-policies.ts'
 import * as policies from '../store/backup-policies.ts'
@@ -62,7 +56,8 @@ function check({ frequency, dayOfWeek, time, retentionDays }: Partial<BackupSche
   demand('frequency', frequency, BACKUP_FREQUENCIES)
   demand('dayOfWeek', dayOfWeek, WEEKDAYS)
   demand('retentionDays', retentionDays, RETENTION_DAYS)
-  if (time !== undefined && !isTimeOfDay(time)) throw invalidField('time', 'a time is HH:MM, UTC, for example 02:00', time)
+  if (time !== undefined && !isTimeOfDay(time))
+    throw invalidField('time', 'a time is HH:MM, UTC, for example 02:00', time)
 }
 
 function demand<T>(field: string, value: T | undefined, allowed: readonly T[]): void {

@@ -78,7 +78,10 @@ export async function create(
     }
     const wish = { kind: 'manual', label: name, retentionDays, policyDueAt: null, requestId: ctx.requestId } as const
     const begun = await beginBackup(tx, instance, wish)
-    return { backup: await backups.get(tx, begun.id, { accountId: null }, ctx.settings.receiptDays), operation: begun.operation }
+    return {
+      backup: await backups.get(tx, begun.id, { accountId: null }, ctx.settings.receiptDays),
+      operation: begun.operation,
+    }
   })
 }
 

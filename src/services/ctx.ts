@@ -15,6 +15,8 @@ export interface ServiceSettings {
   version: string
   compute: 'qemu' | 'simulator' | 'incus'
   recoverHours: number
+  /** How long a passed receipt proves its backup. */
+  receiptDays: number
   /** Havn's own public key, put into every instance so that `havn ssh` works; null on a simulator. */
   ownSshKey: string | null
   /** Seals what must be read again (S3 secrets). */

@@ -106,11 +106,7 @@ export async function publish(
 }
 
 /** The numbers of those that are there and sound, by their blobs. */
-async function findNumbers(
-  tx: Db,
-  accountId: AccountId,
-  chunks: readonly StoredChunk[],
-): Promise<Map<string, number>> {
+async function findNumbers(tx: Db, accountId: AccountId, chunks: readonly StoredChunk[]): Promise<Map<string, number>> {
   const { rows } = await sql<{ number: number; blobId: string }>`
     SELECT number, replace(blob_id::text, '-', '') AS "blobId" FROM backup_chunk
     WHERE account_id = ${accountId} AND damaged_at IS NULL
@@ -178,10 +174,9 @@ export async function sweep(tx: Db, accountId: AccountId, graceMinutes: number):
     SELECT least(cloud_now() - ${graceMinutes}::float8 * interval '1 minute', min(at)) AS before FROM (
       SELECT created_at AS at FROM backup WHERE account_id = ${accountId} AND state = 'creating'
       UNION ALL SELECT started_at FROM receipt WHERE account_id = ${accountId} AND state = 'running'
-      UNION ALL SELECT o.created_at FROM operation o JOIN instance i ON i.id = o.resource_id
-        WHERE i.account_id = ${accountId} AND o.kind = 'instance.restore' AND o.state IN ('pending', 'running')
-      UNION ALL SELECT created_at FROM instance WHERE account_id = ${accountId} AND source_backup_id IS NOT NULL
-        AND state = 'provisioning'
+      UNION ALL SELECT coalesce(o.created_at, i.created_at) FROM instance i
+        LEFT JOIN operation o ON o.resource_id = i.id AND o.state IN ('pending', 'running')
+        WHERE i.account_id = ${accountId} AND i.restore_backup_id IS NOT NULL
     ) AS work`.execute(tx)
   const before = times[0]!.before
   const { rows: chunks } = await sql<{ id: string }>`

@@ -15,11 +15,7 @@ export interface BackupPolicy {
 }
 
 export async function find(db: Db, instanceId: InstanceId): Promise<BackupPolicy | null> {
-  const row = await db
-    .selectFrom('backup_policy')
-    .selectAll()
-    .where('instance_id', '=', instanceId)
-    .executeTakeFirst()
+  const row = await db.selectFrom('backup_policy').selectAll().where('instance_id', '=', instanceId).executeTakeFirst()
   if (!row) return null
   return {
     schedule: {
@@ -98,7 +94,9 @@ export async function due(db: Db, limit: number): Promise<InstanceId[]> {
 /** Null when it is not due any more. The instance's row must be locked. */
 export async function findDue(tx: Db, instanceId: InstanceId): Promise<(BackupPolicy & { nextAt: Date }) | null> {
   const { rows } = await sql`
-    SELECT FROM backup_policy p JOIN instance i ON i.id = p.instance_id WHERE i.id = ${instanceId} AND ${DUE}`.execute(tx)
+    SELECT FROM backup_policy p JOIN instance i ON i.id = p.instance_id WHERE i.id = ${instanceId} AND ${DUE}`.execute(
+    tx,
+  )
   const policy = rows.length > 0 ? await find(tx, instanceId) : null
   return policy?.nextAt ? { ...policy, nextAt: policy.nextAt } : null
 }

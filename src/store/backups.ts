@@ -90,8 +90,7 @@ const select = (receiptDays: number): RawBuilder<unknown> => sql`
 
 const asBackup = ({ receiptId, receiptState, receiptFinishedAt, isFresh, ...row }: Row): Backup => ({
   ...row,
-  receipt:
-    receiptId === null ? null : { id: receiptId, state: receiptState, finishedAt: receiptFinishedAt, isFresh },
+  receipt: receiptId === null ? null : { id: receiptId, state: receiptState, finishedAt: receiptFinishedAt, isFresh },
 })
 
 export interface BackupFilter {
@@ -213,11 +212,6 @@ export async function fail(tx: Db, id: BackupId, reason: string): Promise<void> 
   await announce(tx, id)
 }
 
-/** What it waits for, for people; null when for nothing. */
-export const explain = async (tx: Db, id: BackupId, reason: string | null): Promise<void> => {
-  await tx.updateTable('backup').set({ state_reason: reason }).where('id', '=', id).where('state', '=', 'creating').execute()
-}
-
 /** From here on nobody sees it; what it is made of goes when nobody reads it any more (backup-chunks.ts). */
 export async function markDeleted(tx: Db, id: BackupId): Promise<void> {
   await tx
@@ -257,7 +251,13 @@ export async function findBase(
   db: Db,
   instanceId: InstanceId,
 ): Promise<{ id: BackupId; diskBytes: number; manifestBlobId: string; manifestBytes: number } | null> {
-  const { rows } = await sql<{ id: BackupId; diskBytes: number; manifestBlobId: string; manifestBytes: number; isSound: boolean }>`
+  const { rows } = await sql<{
+    id: BackupId
+    diskBytes: number
+    manifestBlobId: string
+    manifestBytes: number
+    isSound: boolean
+  }>`
     SELECT b.id, b.disk_bytes AS "diskBytes", replace(b.manifest_blob_id::text, '-', '') AS "manifestBlobId",
       blob.stored_bytes AS "manifestBytes", b.damaged_at IS NULL AS "isSound"
     FROM backup b JOIN blob ON blob.id = b.manifest_blob_id

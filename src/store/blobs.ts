@@ -4,6 +4,10 @@ import type { Db } from './db.ts'
 
 const BATCH = 500
 
+/** Blobs of backups have no segments: a chunk or a manifest points at them. */
+const NO_BACKUP = sql`NOT EXISTS (SELECT FROM backup_chunk WHERE backup_chunk.blob_id = blob.id)
+  AND NOT EXISTS (SELECT FROM backup WHERE backup.manifest_blob_id = blob.id)`
+
 export interface ReleasedQuery {
   /** Released so long ago at least, and so long before the oldest read that is still going on. */
   graceSeconds: number
@@ -31,7 +35,7 @@ export async function forgetReleased(
     // In a statement of its own, which sees what others committed before the rows were held.
     const { rows: gone } = await sql<{ id: string }>`
       DELETE FROM blob WHERE id = ANY (${held.map(({ id }) => id)}::uuid[])
-        AND NOT EXISTS (SELECT FROM body_segment WHERE blob_id = blob.id)
+        AND NOT EXISTS (SELECT FROM body_segment WHERE blob_id = blob.id) AND ${NO_BACKUP}
       RETURNING replace(id::text, '-', '') AS id`.execute(tx)
     const { numAffectedRows = 0n } = await sql`
       DELETE FROM released_blob WHERE number = ANY (${rows.map(({ number }) => number)}::bigint[])
@@ -46,7 +50,7 @@ export async function noteForgotten(db: Db): Promise<number> {
   const { numAffectedRows = 0n } = await sql`
     INSERT INTO released_blob (blob_id)
     SELECT id FROM blob WHERE written_at < clock_timestamp() - interval '1 hour'
-      AND NOT EXISTS (SELECT FROM body_segment WHERE blob_id = id)
+      AND NOT EXISTS (SELECT FROM body_segment WHERE blob_id = id) AND ${NO_BACKUP}
       AND NOT EXISTS (SELECT FROM released_blob r WHERE r.blob_id = id)`.execute(db)
   return Number(numAffectedRows)
 }
@@ -57,7 +61,7 @@ export interface Listed {
 }
 export interface Comparison {
   listed: number
-  /** Listed, old enough, and no row knows them. */
+  /** Listed, old enough, and no row knows them. What came since the oldest backup began that is being made is not old. */
   orphans: string[]
   /** Rows from before the listing began that are still there, but were not listed. */
   missing: string[]
@@ -85,7 +89,8 @@ export function compare(db: Db, list: AsyncIterable<Listed>, graceSeconds: numbe
       await flush()
       const { rows: orphans } = await sql<{ id: string }>`
         SELECT replace(l.id::text, '-', '') AS id FROM listed_blob l LEFT JOIN blob USING (id)
-        WHERE blob.id IS NULL AND l.modified_at <= clock_timestamp() - ${graceSeconds}::float8 * interval '1 s'
+        WHERE blob.id IS NULL AND l.modified_at <= ${graceSeconds}::float8 * interval '-1 s' + least(clock_timestamp(),
+          (SELECT min(created_at) - (cloud_now() - clock_timestamp()) FROM backup WHERE state = 'creating'))
       `.execute(connection)
       const { rows: missing } = await sql<{ id: string }>`
         SELECT replace(blob.id::text, '-', '') AS id FROM blob LEFT JOIN listed_blob l USING (id)
@@ -120,11 +125,15 @@ export async function next(db: Db, after: string | null, limit: number): Promise
   return rows
 }
 
-/** What a blob is part of, for whoever must be told of its damage: at most ten, as `bucket/key`. */
+/** What a blob is part of, for whoever must be told of its damage: at most ten, as `bucket/key` or `backup bk-…`. */
 export async function usersOf(db: Db, id: string): Promise<string[]> {
   const { rows } = await sql<{ place: string }>`
     SELECT DISTINCT bucket.name || '/' || v.key AS place
     FROM body_segment s JOIN object_version v ON v.seq = s.body_id JOIN bucket ON bucket.number = v.bucket_number
-    WHERE s.blob_id = ${id} LIMIT 10`.execute(db)
+    WHERE s.blob_id = ${id}
+    UNION SELECT 'backup ' || short_id FROM backup WHERE manifest_blob_id = ${id} AND state = 'completed'
+    UNION SELECT 'backup ' || b.short_id FROM backup_chunk c
+      JOIN backup b ON b.account_id = c.account_id AND b.state = 'completed' AND c.number = ANY (b.chunks)
+    WHERE c.blob_id = ${id} LIMIT 10`.execute(db)
   return rows.map(({ place }) => place)
 }

@@ -198,6 +198,7 @@ export async function createWorld(db: Db): Promise<World> {
         version: '0',
         compute: 'qemu',
         recoverHours: 12,
+        receiptDays: 30,
         ownSshKey: null,
         masterKey: Buffer.alloc(32),
         apiUrl: '',

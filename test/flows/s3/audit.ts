@@ -26,7 +26,12 @@ async function sweep(db: Db, objects: ObjectsDriver): Promise<void> {
   // The readers are dead; by itself the sweeper would know in a minute.
   await db.deleteFrom('object_reader').execute()
   const damage: string[] = []
-  const storage = { releasedGraceSeconds: 0, orphanGraceSeconds: 0, scrubBytes: Number.MAX_SAFE_INTEGER }
+  const storage = {
+    releasedGraceSeconds: 0,
+    orphanGraceSeconds: 0,
+    scrubBytes: Number.MAX_SAFE_INTEGER,
+    backupGraceMinutes: 60,
+  }
   const tools = { db, objects, storage, log: (line: string) => void damage.push(line) }
   for (const one of [sweepObjects, auditBlobs, scrubBlobs]) await one.run(tools, new AbortController().signal)
   assert.deepEqual(damage, [], 'blobs missing or damaged')

@@ -1,0 +1,34 @@
+/**
+ * Begins the backups that policies call for. A firing happens once, however many workers look: under the instance's lock
+ * it becomes a backup that carries its moment, and the policy's next moment lies in the future. What was missed while
+ * nothing ran, or while the instance could not be backed up, is made up for by one.
+ */
+import * as policies from '../store/backup-policies.ts'
+import type { Db } from '../store/db.ts'
+import * as instances from '../store/instances.ts'
+import { beginBackup } from './backup-begin.ts'
+import type { Reconciler } from './engine/reconciler.ts'
+
+const AT_ONCE = 100
+
+export const runPolicies: Reconciler<{ db: Db }> = {
+  name: 'backups.policies',
+  everyMs: 15_000,
+  async run({ db }, signal) {
+    for (;;) {
+      const due = await policies.due(db, AT_ONCE)
+      for (const id of due) {
+        signal.throwIfAborted()
+        await db.transaction().execute(async (tx) => {
+          const instance = await instances.lock(tx, id)
+          const policy = await policies.findDue(tx, id)
+          if (!policy) return
+          await policies.noteFired(tx, id, policy.schedule)
+          const wish = { kind: 'automatic', label: null, policyDueAt: policy.nextAt, requestId: null } as const
+          await beginBackup(tx, instance, wish)
+        })
+      }
+      if (due.length < AT_ONCE) return
+    }
+  },
+}
