@@ -56,7 +56,6 @@ export async function make(db: Db): Promise<{ accountId: AccountId; instance(): 
         mac: `52:54:00:00:${(count >> 8).toString(16).padStart(2, '0')}:${(count & 255).toString(16).padStart(2, '0')}`,
         sshKeys: [],
         passwordHash: null,
-        automaticBackups: false,
       })
       return identity.id
     },

@@ -52,7 +52,7 @@ const Memory = z.object({
     })
     .nullable()
     .default(null),
-  result: z.unknown(),
+  result: z.unknown().optional(),
 })
 
 /** A moment of the disk can be read, and the task knows what it need not bring. */

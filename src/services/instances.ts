@@ -17,6 +17,7 @@ import type { OperationKind } from '../model/operation.ts'
 import { normalizeSshKey } from '../model/ssh-key.ts'
 import * as accounts from '../store/accounts.ts'
 import * as addresses from '../store/addresses.ts'
+import * as backupPolicies from '../store/backup-policies.ts'
 import { atomically, type Db } from '../store/db.ts'
 import * as hosts from '../store/hosts.ts'
 import type { Image } from '../store/images.ts'
@@ -131,8 +132,8 @@ export async function create(ctx: Ctx, input: CreateInput): Promise<Accepted> {
       mac: newMac(),
       sshKeys: ctx.settings.ownSshKey ? [...sshKeys, ctx.settings.ownSshKey] : sshKeys,
       passwordHash: input.passwordHash ?? null,
-      automaticBackups: input.automaticBackups ?? false,
     })
+    if (input.automaticBackups) await backupPolicies.setEnabled(tx, identity.id, true)
     await allocateAddresses(tx, region.id, identity.id)
     await startStrand(tx, instanceStrand, identity.id)
     const operation = await openOperation(ctx, tx, 'instance.create', identity.id)
@@ -291,11 +292,16 @@ export async function remove(ctx: Ctx, ref: Ref, { purge = false } = {}): Promis
   })
 }
 
+export interface UpdateInput extends instances.InstanceUpdate {
+  /** By the instance's policy, or by the default one. */
+  automaticBackups?: boolean
+}
+
 /** What is left out stays. The guest is told of a new host name at its next start; what it makes of it is its own. */
-export async function update(ctx: Ctx, ref: Ref, input: instances.InstanceUpdate): Promise<Instance> {
+export async function update(ctx: Ctx, ref: Ref, input: UpdateInput): Promise<Instance> {
   allow(ctx, 'instances:write')
   const { id } = await find(ctx, ref)
-  const { name, hostname, ...rest } = input
+  const { name, hostname, automaticBackups, ...rest } = input
   if (rest.canSnapshot !== undefined) allow(ctx, 'operator')
   if (hostname !== undefined && !isHostname(hostname)) throw invalidField('hostname', HOSTNAME_RULE, hostname)
   return atomically(ctx.db, async (tx) => {
@@ -306,7 +312,8 @@ export async function update(ctx: Ctx, ref: Ref, input: instances.InstanceUpdate
       ...(hostname !== undefined && { hostname }),
       ...rest,
     }
-    if (Object.keys(changes).length > 0) await instances.update(tx, id, changes)
+    if (automaticBackups !== undefined) await backupPolicies.setEnabled(tx, id, automaticBackups)
+    if (Object.keys(input).length > 0) await instances.update(tx, id, changes)
     return instances.get(tx, id)
   })
 }

@@ -1,6 +1,6 @@
 /**
  * When an instance is backed up by itself. `instance.backups_enabled` says the same as the policy's `enabled`, for those
- * who read instances: both are written here and nowhere else.
+ * who read instances: both change here and nowhere else.
  */
 import { sql } from 'kysely'
 import { type BackupSchedule, DEFAULT_SCHEDULE, nextMoment } from '../model/backup.ts'

@@ -280,7 +280,6 @@ export interface NewInstance {
   mac: string
   sshKeys: readonly string[]
   passwordHash: string | null
-  automaticBackups: boolean
 }
 
 export async function insert(tx: Db, instance: NewInstance): Promise<void> {
@@ -303,7 +302,6 @@ export async function insert(tx: Db, instance: NewInstance): Promise<void> {
       mac: instance.mac,
       ssh_keys: [...instance.sshKeys],
       password_hash: instance.passwordHash,
-      backups_enabled: instance.automaticBackups,
       created_at: eb.selectFrom('reading').select('now'),
       updated_at: eb.selectFrom('reading').select('now'),
     }))
@@ -363,7 +361,6 @@ async function announce(tx: Db, id: InstanceId): Promise<void> {
 export interface InstanceUpdate {
   name?: string
   hostname?: string
-  automaticBackups?: boolean
   reference?: string | null
   canSnapshot?: boolean
 }
@@ -372,14 +369,13 @@ export interface InstanceUpdate {
 export async function update(
   tx: Db,
   id: InstanceId,
-  { name, hostname, automaticBackups, reference, canSnapshot }: InstanceUpdate,
+  { name, hostname, reference, canSnapshot }: InstanceUpdate,
 ): Promise<void> {
   await tx
     .updateTable('instance')
     .set({
       ...(name !== undefined && { name }),
       ...(hostname !== undefined && { hostname }),
-      ...(automaticBackups !== undefined && { backups_enabled: automaticBackups }),
       ...(reference !== undefined && { reference }),
       ...(canSnapshot !== undefined && { can_snapshot: canSnapshot }),
       updated_at: sql<Date>`cloud_now()`,

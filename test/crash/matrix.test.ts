@@ -11,72 +11,24 @@ import type { InstanceId } from '../../src/model/ids.ts'
 import * as images from '../../src/services/images.ts'
 import * as instances from '../../src/services/instances.ts'
 import * as snapshots from '../../src/services/snapshots.ts'
-import type { Db } from '../../src/store/db.ts'
 import { testDatabase } from '../database.ts'
+import { BACKUP_STORIES } from './backup-stories.ts'
+import {
+  create,
+  createRunning,
+  createStopped,
+  forgetOperations,
+  isIdle,
+  reaches,
+  type Story,
+  state,
+  strandEnds,
+} from './story.ts'
 import { createWorld, FAULTS, type World } from './world.ts'
 
-interface Story {
-  name: string
-  /** The state of the resource at the end. */
-  ends: string
-  /** How each ended, once; `|` between several ends that are right. */
-  operations: Record<string, string>
-  /** A step that the story cuts short: it never comes to its own end, so nothing can happen there. */
-  interrupted?: string
-  /** Returns the id of the resource. */
-  tell(world: World): Promise<string>
-}
-
-async function state(db: Db, id: string): Promise<string> {
-  const row = id.startsWith('inst_')
-    ? await db
-        .selectFrom('instance')
-        .select('state')
-        .where('id', '=', id as InstanceId)
-        .executeTakeFirstOrThrow()
-    : await db.selectFrom('image').select('state').where('id', '=', id.replace('image_', '')).executeTakeFirstOrThrow()
-  return row.state
-}
-const reaches = (world: World, id: string, wanted: string) =>
-  world.until(`${id} is ${wanted}`, async () => (await state(world.db, id)) === wanted)
-
-async function create(world: World): Promise<InstanceId> {
-  const { instance } = await instances.create(world.ctx, { hostname: 'crash.example.net' })
-  return instance.id
-}
-async function createRunning(world: World): Promise<InstanceId> {
-  const id = await create(world)
-  await reaches(world, id, 'running')
-  return id
-}
-async function createStopped(world: World): Promise<InstanceId> {
-  const id = await createRunning(world)
-  await instances.stop(world.ctx, id)
-  await reaches(world, id, 'stopped')
-  return id
-}
-/** Waits until nothing is under way with the instance. */
-const isIdle = (world: World, id: InstanceId) =>
-  world.until(`nothing is under way with ${id}`, async () => {
-    const open = await world.db
-      .selectFrom('operation')
-      .select('id')
-      .where('resource_id', '=', id)
-      .where('state', 'in', ['pending', 'running'])
-      .executeTakeFirst()
-    return open === undefined
-  })
 const statesOfSnapshots = async (world: World, id: InstanceId) =>
   (await snapshots.list(world.ctx, id)).items.map(({ name, state }) => `${name} ${state}`)
 const TAKE = { needs: 'any', uniqueName: true, max: 10 } as const
-
-const strandEnds = (world: World, id: string) =>
-  world.until(`the strand of ${id} ends`, async () => {
-    const strand = await world.db.selectFrom('strand').select('id').where('id', '=', id).executeTakeFirst()
-    return strand === undefined
-  })
-
-const forgetOperations = (db: Db) => db.deleteFrom('operation').execute()
 
 const STORIES: readonly Story[] = [
   {
@@ -313,6 +265,7 @@ const STORIES: readonly Story[] = [
       return 'image_micro'
     },
   },
+  ...BACKUP_STORIES,
 ]
 
 const SAMPLE_EVERY = 6
@@ -366,7 +319,7 @@ for (const story of STORIES) {
     }
 
     test('every fault at every step', { timeout: 600_000 }, async (t) => {
-      for (const step of steps) {
+      for (const step of steps.filter((step) => story.about?.includes(step) ?? true)) {
         for (const fault of FAULTS) {
           if (step === story.interrupted && (fault === 'crash after' || fault === 'twice')) continue
           if (!runsAll && !isInSample(story.name, step, fault)) continue

@@ -8,12 +8,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { sql } from 'kysely'
 import type { ComputeDriver } from '../../src/drivers/compute/compute.ts'
 import { createSimulator, type Simulator } from '../../src/drivers/compute/simulator.ts'
 import { DEFINITIONS } from '../../src/jobs/definitions.ts'
 import { createEngine, type Engine } from '../../src/jobs/engine/engine.ts'
 import { Crash, type CrashPoint } from '../../src/jobs/engine/step.ts'
 import { reconcileInstances } from '../../src/jobs/reconcile-instances.ts'
+import { runPolicies } from '../../src/jobs/run-policies.ts'
 import type { WorkerTools } from '../../src/jobs/tools.ts'
 import { CloudError } from '../../src/model/errors.ts'
 import { type HostId, type InstanceId, newId } from '../../src/model/ids.ts'
@@ -21,6 +23,7 @@ import { SCOPES } from '../../src/model/scopes.ts'
 import type { Ctx } from '../../src/services/ctx.ts'
 import * as accounts from '../../src/store/accounts.ts'
 import * as addresses from '../../src/store/addresses.ts'
+import * as chunks from '../../src/store/backup-chunks.ts'
 import * as catalog from '../../src/store/catalog.ts'
 import { type Db, execute, now } from '../../src/store/db.ts'
 import * as hosts from '../../src/store/hosts.ts'
@@ -61,6 +64,9 @@ export interface World {
   until(what: string, condition: () => Promise<boolean>): Promise<void>
   restart(): Promise<void>
   reconcile(): Promise<void>
+  runPolicies(): Promise<void>
+  /** Moves the clock on, when nothing runs. */
+  advance(ms: number): Promise<void>
   audit(): Promise<void>
   close(): Promise<void>
 }
@@ -116,6 +122,7 @@ export async function createWorld(db: Db): Promise<World> {
     const tools: WorkerTools = {
       compute: failing(simulator),
       tasks,
+      backups: tasks.backups,
       images: NO_FILES,
       hosts: [hostId],
       bootSlots: () => null,
@@ -243,7 +250,16 @@ export async function createWorld(db: Db): Promise<World> {
         new AbortController().signal,
       )
     },
+    runPolicies: () => runPolicies.run({ db }, new AbortController().signal),
+    async advance(ms) {
+      await world.until('nothing runs', async () => {
+        const { rows } = await sql`UPDATE clock SET time_offset = time_offset + ${ms} * interval '1 ms'
+          WHERE NOT EXISTS (SELECT FROM strand WHERE leased_by IS NOT NULL) RETURNING 1`.execute(db)
+        return rows.length > 0
+      })
+    },
     async audit() {
+      await sweep(db)
       await auditLeaks(db, simulator, hostId)
       assert.deepEqual(tasks.left(), [], 'tasks left over')
     },
@@ -272,6 +288,14 @@ async function jump(db: Db): Promise<void> {
   await execute(db, 'UPDATE host SET seen_at = cloud_now()')
 }
 
+/** What no backup is made of any more goes at once here, so that what should stay is seen to. */
+async function sweep(db: Db): Promise<void> {
+  for (const accountId of await chunks.accountsToSweep(db)) {
+    await chunks.mark(db, accountId)
+    await chunks.sweep(db, accountId, 0)
+  }
+}
+
 async function auditLeaks(db: Db, simulator: Simulator, hostId: HostId): Promise<void> {
   const rows = await db.selectFrom('instance').selectAll().where('host_id', '=', hostId).execute()
   const owned = new Map(rows.map((row) => [row.id, row]))
@@ -282,6 +306,8 @@ async function auditLeaks(db: Db, simulator: Simulator, hostId: HostId): Promise
       assert.equal(row.state, 'running', `a process runs for an instance that is ${row.state}`)
     }
   }
+  const exports = (await simulator.resources()).filter(({ name }) => name.startsWith('exports/'))
+  assert.deepEqual(exports, [], 'exports left open')
   const seen = await simulator.list()
   for (const row of rows) {
     if (row.state === 'running') assert.equal(seen.get(row.id)?.power, 'running', `${row.id} should run`)
@@ -298,6 +324,21 @@ async function auditLeaks(db: Db, simulator: Simulator, hostId: HostId): Promise
       UNION ALL SELECT 'open operation ' || kind || ' of ' || resource_id FROM operation WHERE state IN ('pending', 'running')
       UNION ALL SELECT 'open incident ' || kind || ' of ' || strand_id FROM incident WHERE resolved_at IS NULL
       UNION ALL SELECT 'snapshot in ' || state || ' ' || id FROM snapshot WHERE state NOT IN ('ready', 'failed')
+      UNION ALL SELECT 'backup in ' || state || ' ' || id FROM backup WHERE state = 'creating'
+      UNION ALL SELECT 'half a backup ' || id FROM backup
+        WHERE (state = 'completed') <> (manifest_blob_id IS NOT NULL AND chunks IS NOT NULL) AND state <> 'deleted'
+      UNION ALL SELECT 'backup without strand ' || id FROM backup
+        WHERE state <> 'deleted' AND NOT EXISTS (SELECT 1 FROM strand WHERE strand.id = backup.id)
+      UNION ALL SELECT 'strand of a deleted backup ' || backup.id FROM backup JOIN strand USING (id)
+        WHERE backup.state = 'deleted'
+      UNION ALL SELECT 'chunk of no backup ' || number FROM backup_chunk c
+        WHERE NOT EXISTS (SELECT 1 FROM backup b WHERE b.state = 'completed' AND c.number = ANY (b.chunks))
+      UNION ALL SELECT 'chunk that a backup lacks ' || b.id FROM backup b, unnest(b.chunks) AS its
+        WHERE its <> 0 AND NOT EXISTS (SELECT 1 FROM backup_chunk c WHERE c.number = its)
+      UNION ALL SELECT 'blob of nothing ' || id FROM blob
+        WHERE NOT EXISTS (SELECT 1 FROM backup_chunk WHERE blob_id = blob.id)
+          AND NOT EXISTS (SELECT 1 FROM backup WHERE manifest_blob_id = blob.id)
+          AND NOT EXISTS (SELECT 1 FROM released_blob WHERE blob_id = blob.id)
       UNION ALL SELECT 'instance in ' || state || ' ' || id FROM instance
         WHERE state NOT IN ('running', 'stopped', 'deleted', 'failed')`,
     parameters: [],
