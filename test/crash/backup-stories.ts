@@ -93,6 +93,7 @@ const STORIES: readonly Story[] = [
     async tell(world) {
       const id = await createRunning(world)
       const backup = await begin(world, id, 'gone once')
+      await world.until('it is uploaded', async () => world.visited.includes('upload'))
       await instances.remove(world.ctx, id, { purge: true })
       await strandEnds(world, id)
       await reaches(world, backup, 'failed')
