@@ -17,8 +17,7 @@ export async function readDisk({ source, diskBytes }: DiskExport, texts: readonl
   const folder = await mkdtemp(join(tmpdir(), 'disk-reading-'))
   try {
     const copy = join(folder, 'copy.raw')
-    const from = `driver=nbd,export=${source.exportName},server.type=unix,server.path=${source.socket}`
-    await run('qemu-img', ['convert', '--image-opts', from, '-O', 'raw', copy], { timeout: 120_000 })
+    await copyDisk({ source }, copy)
     return await readOnce(copy, [{ offset: 0, length: diskBytes }], texts)
   } finally {
     await rm(folder, { recursive: true })
@@ -62,4 +61,11 @@ export async function changedRanges({ source }: DiskExport): Promise<{ offset: n
   const extents = JSON.parse(stdout) as { start: number; length: number; data: boolean }[]
   // With `x-dirty-bitmap` a dirty extent is shown as one without data (QEMU, qapi/block-core.json, BlockdevOptionsNbd).
   return extents.filter(({ data }) => !data).map(({ start, length }) => ({ offset: start, length }))
+}
+
+/** The whole of a served export in a raw file. */
+export async function copyDisk({ source }: Pick<DiskExport, 'source'>, file: string): Promise<void> {
+  if (source.kind === 'file') throw new Error('it is a file already')
+  const from = `driver=nbd,export=${source.exportName},server.type=unix,server.path=${source.socket}`
+  await run('qemu-img', ['convert', '--image-opts', from, '-O', 'raw', file], { timeout: 120_000 })
 }

@@ -130,12 +130,21 @@ export async function closeLive(qmp: Qmp): Promise<void> {
     if (nodes.has(node)) await qmp.execute('blockdev-del', { 'node-name': node })
   }
   await remove(NODES.moment)
-  if (nodes.has(NODES.filter)) await qmp.execute('qom-set', { ...DRIVE, value: DISK_NODE })
+  // QEMU 7.2 ends with an assertion, and the guest with it, when a drive is given the node that it has already.
+  if ((await driveNode(qmp)) !== DISK_NODE) await qmp.execute('qom-set', { ...DRIVE, value: DISK_NODE })
   await remove(NODES.filter)
   await remove(NODES.copy)
   if (bitmaps.has(CHANGES)) {
     await qmp.execute('block-dirty-bitmap-remove', { node: DISK_NODE, name: CHANGES })
   }
+}
+
+/** What the guest's disk is connected to. */
+async function driveNode(qmp: Qmp): Promise<string> {
+  const blocks = await qmp.execute<{ qdev?: string; inserted?: { 'node-name': string } }[]>('query-block')
+  const node = blocks.find(({ qdev }) => qdev?.startsWith('/machine/peripheral/disk0'))?.inserted?.['node-name']
+  if (node !== DISK_NODE && node !== NODES.filter) throw new Error(`the guest's disk is connected to ${node}`)
+  return node
 }
 
 /** A qcow2 of fixed length: what does not fit is not written, so the copy can never fill the host's disk. */

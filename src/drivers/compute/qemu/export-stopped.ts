@@ -119,10 +119,13 @@ const accepts = (path: string): Promise<boolean> =>
     socket.on('error', () => end(false))
   })
 
-/** Ends whatever serves that socket, noted or not. */
+/** Ends whatever serves the instance's disk, noted or not. */
 export async function closeStopped(context: QemuContext, id: InstanceId): Promise<void> {
-  const { socket } = exportFilesOf(filesFor(context, id))
-  for (const { server } of (await findServers(context)).filter((one) => one.socket === socket)) {
+  await endServers((await findServers(context)).filter(({ instanceId }) => instanceId === id))
+}
+
+export async function endServers(servers: readonly ExportServer[]): Promise<void> {
+  for (const { server } of servers) {
     signalProcess(server, 'SIGKILL') // it only reads
     if (!(await waitFor(() => !isAlive(server), { timeoutMs: EXIT_MS, everyMs: 5 }))) {
       throw new CloudError('unavailable', `process ${server.pid} does not end`)
@@ -132,7 +135,6 @@ export async function closeStopped(context: QemuContext, id: InstanceId): Promis
 
 export interface ExportServer {
   server: ProcessIdentity
-  socket: string
   instanceId: InstanceId
 }
 
@@ -148,7 +150,7 @@ export async function findServers(context: QemuContext): Promise<ExportServer[]>
     if (!word || statSync(`/proc/${name}`, { throwIfNoEntry: false })?.uid !== uid) continue
     const server = identityOf(Number(name))
     const instanceId = word.slice(prefix.length).split('/')[0] as InstanceId
-    if (server) found.push({ server, socket: word.slice('--socket='.length), instanceId })
+    if (server) found.push({ server, instanceId })
   }
   return found
 }

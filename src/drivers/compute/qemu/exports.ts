@@ -4,6 +4,7 @@
  * for itself, and when another one is opened. What a killed control plane left half done has a note without an ending:
  * it is taken down and made anew, at another moment.
  */
+import { connectNbd, NbdError } from '../../../lib/nbd.ts'
 import { isAlive } from '../../../lib/process-identity.ts'
 import { CloudError } from '../../../model/errors.ts'
 import type { InstanceId } from '../../../model/ids.ts'
@@ -13,7 +14,7 @@ import { closeLive, isLiveOpen, openLive } from './export-live.ts'
 import {
   checkName,
   type ExportNote,
-  type OpenedExport,
+  exportFilesOf,
   presentExport,
   readExportNote,
   removeExportFiles,
@@ -40,7 +41,7 @@ export async function openExport(
   if (!record) throw new CloudError('conflict', 'the instance has no disk')
   const process = await livingProcess(context, record)
   const known = await readExportNote(files)
-  if (known?.opened && known.name === name && (await isOpen(context, id, known, known.opened))) {
+  if (known?.opened && known.name === name && (await isOpen(context, id, known))) {
     return presentExport(files, name, known.opened)
   }
   await endExports(context, id)
@@ -63,10 +64,27 @@ export async function openExport(
   }
 }
 
-/** Still served by the same process. */
-async function isOpen(context: QemuContext, id: InstanceId, note: ExportNote, opened: OpenedExport): Promise<boolean> {
-  if (!isAlive(opened.server)) return false
-  return note.kind === 'stopped' || answering(context, id, isLiveOpen)
+/**
+ * Still served by the same process, and readable: a moment that was given up, because its copy had no room left, is
+ * there as before and fails every read.
+ */
+async function isOpen(context: QemuContext, id: InstanceId, { name, kind, opened }: ExportNote): Promise<boolean> {
+  if (!opened || !isAlive(opened.server)) return false
+  if (kind === 'live' && !(await answering(context, id, isLiveOpen))) return false
+  const { socket } = exportFilesOf(filesFor(context, id))
+  const client = await connectNbd({ socket, exportName: name, timeoutMs: PROBE_MS }).catch(onlyNbdErrors)
+  if (!client) return false
+  const isReadable = await client.read(0, Buffer.alloc(PROBE_BYTES)).then(() => true, onlyNbdErrors)
+  await client.close()
+  return isReadable ?? false
+}
+
+const PROBE_MS = 5_000
+const PROBE_BYTES = 512
+
+function onlyNbdErrors(error: unknown): null {
+  if (error instanceof NbdError) return null
+  throw error
 }
 
 export async function closeExport(
@@ -118,7 +136,7 @@ export async function adoptExport(
 ): Promise<void> {
   await thawLeftover(context, id, process)
   const note = await readExportNote(filesFor(context, id))
-  if (note && !(note.opened && (await isOpen(context, id, note, note.opened)))) await endExports(context, id)
+  if (note && !(await isOpen(context, id, note))) await endExports(context, id)
 }
 
 async function findProcess(context: QemuContext, id: InstanceId): Promise<ProcessIdentity | null> {

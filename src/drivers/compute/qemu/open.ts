@@ -5,6 +5,7 @@ import { CloudError } from '../../../model/errors.ts'
 import { chooseAccel } from './accel.ts'
 import { closeCgroups, openCgroups } from './cgroup.ts'
 import { cgroupsOf, filesFor, hostOf, type QemuContext } from './context.ts'
+import { endServers, findServers } from './export-stopped.ts'
 import { adoptExport } from './exports.ts'
 import { checkReachable, findNameservers } from './host.ts'
 import { boundLog } from './log.ts'
@@ -68,6 +69,7 @@ export async function removeHostParts(context: QemuContext): Promise<void> {
   const { prefix } = context.options
   const running = (await findOurs(context)).size
   if (running > 0) throw new CloudError('conflict', `the host's network is in use by ${running} running instances`)
+  await endServers(await findServers(context)) // of disks whose instances are stopped
   await removeNetwork(prefix)
   await closeCgroups(await cgroupsOf(context), prefix)
 }
