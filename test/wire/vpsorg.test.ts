@@ -460,3 +460,14 @@ describe('VPS.org: lists', () => {
     await change({ state: 'running' })
   })
 })
+
+test('VPS.org: too many creates at once', async (t) => {
+  const cloud = await startCloud(t, { withoutWorker: true, env: { HAVN_RATE_CREATES: '2' } })
+  const answers = await Promise.all(Array.from({ length: 6 }, () => cloud.call<Json>('POST', SERVERS, {})))
+  const refused = answers.filter(({ status }) => status === 429)
+  assert.ok(refused.length > 0)
+  for (const { headers, body } of refused) {
+    assert.ok(Number(headers.get('retry-after')) >= 1)
+    assert.match(body.detail, /^too many creates, try again in \d+ s$/)
+  }
+})

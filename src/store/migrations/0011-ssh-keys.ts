@@ -15,7 +15,7 @@ CREATE TABLE ssh_key (
   CONSTRAINT ssh_key_fingerprint UNIQUE (account_id, fingerprint)
 );
 
--- By dialect, for example {"vpsorg": "us-west"}.
+-- What each dialect calls it: {"<dialect>": "word"}.
 ALTER TABLE region ADD COLUMN names jsonb NOT NULL DEFAULT '{}';
 ALTER TABLE plan ADD COLUMN names jsonb NOT NULL DEFAULT '{}';
 ALTER TABLE image ADD COLUMN names jsonb NOT NULL DEFAULT '{}';
