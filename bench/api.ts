@@ -19,7 +19,7 @@ const options = readOptions({ instances: 25_000, seconds: 3, rounds: 3, rate: 20
 const LISTED = 100
 const LISTED_OWNER = 'hundred@example.com'
 
-/** Where each dialect shows one instance and a hundred. A bare peer for it stands in bare.ts. */
+/** Where each dialect shows one instance and a hundred. Its bare peer stands in bare/. */
 const DIALECTS: readonly {
   name: string
   one(instance: Seeded): string
@@ -33,6 +33,11 @@ const DIALECTS: readonly {
     name: 'VPS.org',
     one: ({ number }) => `/api/v1/servers/${number}/`,
     list: `/api/v1/servers/?page=1&page_size=${LISTED}`,
+  },
+  {
+    name: 'Leaseweb',
+    one: ({ number }) => `/cloud/v2/virtualServers/${number}`,
+    list: `/cloud/v2/virtualServers?limit=${LISTED}`,
   },
 ]
 

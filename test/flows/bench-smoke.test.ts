@@ -17,6 +17,7 @@ const SMALL: Record<string, { options: string[]; prints: RegExp[] }> = {
       /^native GET, Havn( +[\d.]+){5} +0 +\d+$/m,
       /^WAYSCloud LIST 100, bare( +[\d.]+){5} +0 +\d+$/m,
       /^VPS\.org GET, Havn( +[\d.]+){5} +0 +\d+$/m,
+      /^Leaseweb LIST 100, Havn( +[\d.]+){5} +0 +\d+$/m,
       /^ratio native LIST 100: \d/m,
     ],
   },
