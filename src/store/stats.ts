@@ -20,7 +20,9 @@ export interface Measured extends Record<Counter | Gauge, number | null> {
 
 /** A sample may come so late and still find its place; what comes later only counts into the totals. */
 export const LATE_MINUTES_MAX = 60
-/** Samples older than this at their recording make the roll-up look back. */
+/** What is older than this when it is written makes the roll-up look back; a younger one it has not passed yet. */
+const LATE_SECONDS = 30
+/** The roll-up stays so far behind: a writer may take the difference from measuring to its commit. */
 export const SETTLE_SECONDS = 60
 
 export const columnOf = (metric: string): string => metric.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
@@ -85,9 +87,9 @@ export async function record(db: Db, samples: readonly Measured[]): Promise<void
       WHERE measured_at > now - ${LATE_MINUTES_MAX} * interval '1 minute'
       ON CONFLICT DO NOTHING RETURNING measured_at
     )
-    UPDATE metric_mark SET dirty_from = late.measured_at
+    UPDATE metric_mark SET dirty_from = least(dirty_from, late.measured_at)
     FROM (SELECT min(measured_at) AS measured_at FROM kept) late, clock
-    WHERE late.measured_at < dirty_from AND late.measured_at < now - ${SETTLE_SECONDS / 2} * interval '1 second'
+    WHERE late.measured_at < now - ${LATE_SECONDS} * interval '1 second'
   `.execute(db)
 }
 
@@ -109,8 +111,9 @@ export async function endRuns(db: Db): Promise<void> {
       INSERT INTO metric_sample (number, measured_at, ended, ${list(COUNTER_COLUMNS)})
       SELECT number, at, true, ${list(COUNTER_COLUMNS)} FROM ended ON CONFLICT DO NOTHING RETURNING measured_at
     )
-    UPDATE metric_mark SET dirty_from = late.measured_at
-    FROM (SELECT min(measured_at) AS measured_at FROM kept) late WHERE late.measured_at < dirty_from
+    UPDATE metric_mark SET dirty_from = least(dirty_from, late.measured_at)
+    FROM (SELECT min(measured_at) AS measured_at FROM kept) late
+    WHERE late.measured_at < cloud_now() - ${LATE_SECONDS} * interval '1 second'
   `.execute(db)
 }
 
