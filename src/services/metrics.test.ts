@@ -332,3 +332,59 @@ test('curves: averages and peaks of what is, growth of what is counted, the samp
     59 * 3,
   )
 })
+
+test('whatever runs twice, late, at once or not at all: every level adds up to what was seen', async (t) => {
+  const it = await begin(t, '2026-09-29T20:00:00Z')
+  const from = new Date('2026-09-29T00:00:00Z')
+  let seed = 20_260_929
+  const random = (below: number) => {
+    seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0
+    return Math.floor((seed / 2 ** 32) * below)
+  }
+  let time = Date.parse('2026-09-29T20:00:00Z')
+  let run = 1
+  let raw = 0
+  let seenOfRun = 0
+  let seen = 0
+  let last: stats.Measured | null = null
+  const look = async () => {
+    const measuredAt = await it.goTo(time)
+    last = { ...UNKNOWN, run: `${run}`, networkInBytes: raw, networkOutBytes: 3 * raw, instanceId: it.id, measuredAt }
+    seen += raw - seenOfRun
+    seenOfRun = raw
+    await stats.record(it.db, [last])
+  }
+  for (let turn = 0; turn < 400; turn++) {
+    time += [1_000, 10_000, 10_000, 70_000, 400_000, 3_000_000][random(6)]!
+    raw += random(100_000)
+    const action = random(10)
+    if (action < 5) await look()
+    else if (action === 5) await it.goTo(time).then(() => Promise.all([rollUp(it.db), look(), rollUp(it.db)]))
+    else if (action === 6 && last) await Promise.all([stats.record(it.db, [last]), rollUp(it.db)])
+    else if (action === 7)
+      [run, raw, seenOfRun] = [run + 1, 0, 0] // killed: what nobody saw is lost
+    else if (action === 8) await pack(it.db, never)
+    else await prune(it.db, { sampleHours: 1, fiveMinuteDays: 400, hourDays: 730 })
+  }
+  time += 1_000
+  await it.goTo(time)
+  const to = new Date(time)
+  for (const rolled of [false, true]) {
+    if (rolled) await rollUp(it.db)
+    for (const granularity of ['none', '5min', 'hour', 'day', 'month', 'year'] as const) {
+      const moved = await metrics.traffic(it.ctx, it.id, { granularity, from, to })
+      const sum = (values: metrics.TrafficValue[]) => values.reduce((total, { bytes }) => total + (bytes ?? 0), 0)
+      assert.deepEqual([sum(moved.in), sum(moved.out)], [seen, 3 * seen], granularity)
+    }
+    const hours = await metrics.traffic(it.ctx, it.id, { granularity: 'hour', from, to })
+    const days = await metrics.traffic(it.ctx, it.id, { granularity: 'day', from, to })
+    for (const day of days.in) {
+      const within = hours.in.filter((hour) => hour.from >= day.from && hour.to <= day.to)
+      assert.equal(
+        within.reduce((total, { bytes }) => total + (bytes ?? 0), 0),
+        day.bytes ?? 0,
+        day.from.toISOString(),
+      )
+    }
+  }
+})
