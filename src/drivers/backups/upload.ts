@@ -9,7 +9,7 @@ import { CHUNK_BYTES } from '../../model/backup.ts'
 import { CloudError } from '../../model/errors.ts'
 import type { ObjectsDriver } from '../objects/objects.ts'
 import { loadBlob, type Patience, patiently, storeBlob } from './blobs.ts'
-import { type ChunkTable, createChunkTable, type ListedChunk } from './chunk-list.ts'
+import { type ChunkTable, createChunkTable } from './chunk-list.ts'
 import { type Crypt, createCryptPool } from './crypt.ts'
 import { type BackupKeys, openSealedKey } from './keys.ts'
 import { type ChunkIndex, readKnownChunks } from './known-chunks.ts'
@@ -27,8 +27,10 @@ export interface UploadTools {
   patienceMs?: number
 }
 
-/** Each has a chunk's buffer, and at times its sealed bytes: 8 MiB. */
-const AT_ONCE = 8
+/** Chunks being read, named and sealed; each has a buffer of its own. */
+const PLAIN_AT_ONCE = 6
+/** Sealed chunks on their way into the store. A store that syncs is slow for one and no slower for many. */
+const STORES_AT_ONCE = 12
 const PATIENCE_MS = 5 * 60_000
 
 interface Upload {
@@ -40,8 +42,8 @@ interface Upload {
   log: UploadLog
   table: ChunkTable
   patience: Patience
-  /** Chunks that are just being sent, by digest: the same bytes elsewhere on the disk wait for them. */
-  sending: Map<string, Promise<ListedChunk>>
+  /** Chunks on their way, by digest, and all places of the disk that hold them. */
+  sending: Map<string, number[]>
   readBytes: number
 }
 
@@ -117,44 +119,72 @@ function plan({ work, reader, table, known }: Upload, base: Manifest | null): nu
 
 /** Goes through all of them; the first failure ends it once nothing is half on its way any more. */
 async function sendChunks(upload: Upload, indexes: readonly number[], stop: AbortController): Promise<void> {
-  const { report } = upload.tools
   const left = indexes.values()
+  const storing = new Set<Promise<void>>()
   const errors: unknown[] = []
+  const fail = (error: unknown) => {
+    errors.push(error)
+    stop.abort(error)
+  }
   let done = 0
+  const onDone = () => upload.tools.report((99 * ++done) / indexes.length, `${done} of ${indexes.length} chunks`)
   const walk = async () => {
     const buffer = Buffer.from(new SharedArrayBuffer(CHUNK_BYTES))
     for (const index of left) {
+      const chunk = await prepare(upload, index, buffer)
+      while (storing.size >= STORES_AT_ONCE) await Promise.race(storing)
       if (errors.length > 0) return
-      await sendChunk(upload, index, buffer)
-      done++
-      report((99 * done) / indexes.length, `${done} of ${indexes.length} chunks`)
+      if (!chunk) {
+        onDone()
+        continue
+      }
+      const stored = store(upload, chunk)
+        .then(onDone, fail)
+        .finally(() => storing.delete(stored))
+      storing.add(stored)
     }
   }
-  await Promise.all(
-    Array.from({ length: Math.min(AT_ONCE, indexes.length) }, () =>
-      walk().catch((error) => {
-        errors.push(error)
-        stop.abort(error)
-      }),
-    ),
-  )
+  await Promise.all(Array.from({ length: Math.min(PLAIN_AT_ONCE, indexes.length) }, () => walk().catch(fail)))
+  await Promise.all(storing)
   if (errors.length > 0) throw errors[0]
 }
 
-async function sendChunk(upload: Upload, index: number, buffer: Buffer): Promise<void> {
+interface SealedChunk {
+  digest: Buffer
+  sealed: Buffer
+  md5: Buffer
+}
+
+/** Null: it is a hole, or is there already, or will be. The buffer is free when this returns. */
+async function prepare(upload: Upload, index: number, buffer: Buffer): Promise<SealedChunk | null> {
   const { work, crypt, known, log, table, sending } = upload
   const plain = buffer.subarray(0, chunkLength(work.diskBytes, index))
   await readChunk(upload, index, plain)
   const digest = await crypt.digest(plain)
-  if (!digest) return
+  if (!digest) return null
   const isKnown = known.find(digest)
-  if (isKnown) return table.set(index, { ...isKnown, md5: null, isNew: false })
-  const isUploaded = log.find(digest)
-  if (isUploaded) return table.set(index, { ...isUploaded, isNew: true })
+  const isUploaded = isKnown ? null : log.find(digest)
+  if (isKnown) table.set(index, { ...isKnown, md5: null, isNew: false })
+  if (isUploaded) table.set(index, { ...isUploaded, isNew: true })
+  if (isKnown || isUploaded) return null
   const name = digest.toString('latin1')
-  const under = sending.get(name) ?? storeChunk(upload, digest, plain).finally(() => sending.delete(name))
-  sending.set(name, under)
-  table.set(index, await under)
+  const places = sending.get(name)
+  if (places) {
+    places.push(index)
+    return null
+  }
+  sending.set(name, [index])
+  return { digest, ...(await crypt.seal(digest, plain)) }
+}
+
+async function store({ tools, patience, log, table, sending }: Upload, chunk: SealedChunk): Promise<void> {
+  const { digest, sealed, md5 } = chunk
+  const blobId = await storeBlob(tools.objects, sealed, patience)
+  const uploaded = { digest, blobId, storedBytes: sealed.length, md5 }
+  await log.add(uploaded)
+  const name = digest.toString('latin1')
+  for (const index of sending.get(name) ?? []) table.set(index, { ...uploaded, isNew: true })
+  sending.delete(name)
 }
 
 async function readChunk(upload: Upload, index: number, plain: Buffer): Promise<void> {
@@ -170,14 +200,6 @@ async function readChunk(upload: Upload, index: number, plain: Buffer): Promise<
     }),
   )
   plain.fill(0, filled)
-}
-
-async function storeChunk(upload: Upload, digest: Buffer, plain: Buffer): Promise<ListedChunk> {
-  const { sealed, md5 } = await upload.crypt.seal(digest, plain)
-  const blobId = await storeBlob(upload.tools.objects, sealed, upload.patience)
-  const chunk = { digest, blobId, storedBytes: sealed.length, md5 }
-  await upload.log.add(chunk)
-  return { ...chunk, isNew: true }
 }
 
 async function finish({ work, tools, table, patience, readBytes }: Upload, keys: BackupKeys): Promise<UploadOutcome> {

@@ -47,6 +47,8 @@ export interface TasksOptions {
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,100}$/
 const START_MS = 20_000 // Node starts in 0.1 s; the rest is for a host that is busy
+/** Of Node's pool: a sync holds a thread as long as the disk takes, and backups have many under way. */
+const FILE_THREADS = '16'
 const GRACE_MS = 3_000 // for programs that clean up behind themselves
 const KILL_MS = 10_000
 
@@ -85,7 +87,7 @@ export function createTasks(options: TasksOptions): Tasks {
     const log = openSync(join(folder, 'log'), 'a', 0o600)
     const child = spawn(node, [entry, folder], {
       cwd: folder,
-      env: options.env ?? process.env,
+      env: { UV_THREADPOOL_SIZE: FILE_THREADS, ...(options.env ?? process.env) },
       detached: true,
       stdio: ['ignore', log, log],
     })

@@ -1,0 +1,28 @@
+/** The detached programs of backups, with the object store and the master key of the installation that started them. */
+import { restoreBackup } from '../drivers/backups/restore.ts'
+import { uploadBackup } from '../drivers/backups/upload.ts'
+import { RestoreInput, UploadInput } from '../drivers/backups/work.ts'
+import type { ObjectsDriver } from '../drivers/objects/objects.ts'
+import type { TaskProgram } from '../drivers/tasks/child.ts'
+import { pathsOf } from '../lib/paths.ts'
+import { readConfig } from './config.ts'
+import { readInstallationKeys } from './keys.ts'
+import { createObjects } from './objects.ts'
+
+export const upload: TaskProgram = (input, { kept }, report) =>
+  withStore((tools) => uploadBackup(UploadInput.parse(input), { ...tools, folder: kept, report }))
+
+export const restore: TaskProgram = (input, _folders, report) =>
+  withStore((tools) => restoreBackup(RestoreInput.parse(input), { ...tools, report }))
+
+async function withStore<T>(work: (tools: { objects: ObjectsDriver; masterKey: Buffer }) => Promise<T>): Promise<T> {
+  const config = readConfig(process.env)
+  const paths = pathsOf(config.home)
+  const { masterKey } = await readInstallationKeys(paths)
+  const objects = createObjects(config, paths)
+  try {
+    return await work({ objects, masterKey })
+  } finally {
+    await objects.close()
+  }
+}
