@@ -23,8 +23,11 @@ export interface Limits {
   pids: number
 }
 
-/** QEMU's own memory beside the guest's: device models, VNC, block caches, page tables. */
-const HEADROOM_MIB = 256
+/**
+ * QEMU's own memory beside the guest's: device models, VNC, block caches, page tables; and while an export is open what
+ * it reads and what it copies for it, up to 128 MiB (QEMU, block/block-copy.c, BLOCK_COPY_MAX_MEM).
+ */
+const HEADROOM_MIB = 256 + 128
 /** vCPU threads, I/O worker threads (64 per thread pool), monitor and VNC threads. */
 const PIDS = 256
 

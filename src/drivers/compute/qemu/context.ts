@@ -25,6 +25,8 @@ export interface QemuOptions {
   /** What guests ask for names; default: the host's own. */
   nameservers?: string[]
   binary?: string
+  /** What the copy of an export may take of the host's disk; default: what is free above a reserve. */
+  exportBytesMax?: number
 }
 
 /** What `open` found out about this host. */

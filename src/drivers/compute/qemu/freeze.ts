@@ -12,7 +12,7 @@ import { readJson, writeFileAtomically } from '../../../lib/files.ts'
 import { identityOf, isAlive, type ProcessIdentity as Watchdog } from '../../../lib/process-identity.ts'
 import type { Consistency } from '../../../model/backup.ts'
 import type { InstanceId } from '../../../model/ids.ts'
-import { type AskAgent, holdAgent, thaw } from './agent.ts'
+import { AgentRefusal, type AskAgent, holdAgent, thaw } from './agent.ts'
 import { SOCKETS } from './args.ts'
 import { filesFor, type QemuContext } from './context.ts'
 import type { ProcessIdentity } from './process.ts'
@@ -79,7 +79,10 @@ async function freezeAndThaw(
   ask: AskAgent,
   act: () => Promise<void>,
 ): Promise<Stillness> {
-  await writeNote(files, watchdog)
+  await writeNote(files, watchdog).catch((error: unknown) => {
+    watchdog.stdin?.end()
+    throw error
+  })
   watchdog.stdin?.write('freeze\n')
   const from = performance.now()
   let refused: string | null = null
@@ -88,7 +91,7 @@ async function freezeAndThaw(
   try {
     refused = await ask('guest-fsfreeze-freeze', {}, FREEZE_MS).then(
       (count) => (Number(count) > 0 ? null : 'the guest has no file system that can be frozen'),
-      (error: Error) => `the file systems could not be frozen (${error.message})`,
+      (error: unknown) => `the file systems could not be frozen (${agentsWords(error)})`,
     )
     await act()
   } finally {
@@ -106,6 +109,9 @@ async function freezeAndThaw(
   if (thawed > 0) return { consistency: 'filesystem', reason: null, frozenMs }
   return { consistency: 'crash', reason: 'the guest was thawed before the moment was over', frozenMs }
 }
+
+/** For people: what the agent said, and of other errors nothing that is the host's business. */
+const agentsWords = (error: unknown) => (error instanceof AgentRefusal ? error.message : 'no answer in time')
 
 /** Null when it is not known to be over by then. */
 async function keepThawing(ask: AskAgent, until: number): Promise<number | null> {

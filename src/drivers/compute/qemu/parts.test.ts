@@ -11,6 +11,8 @@ import { bootId } from '../../../lib/process-identity.ts'
 import { chooseAccel, probeSector } from './accel.ts'
 import { askAgent, usedBytes } from './agent.ts'
 import { limitFiles, limitsFor } from './cgroup.ts'
+import { copyLimit } from './export-live.ts'
+import { nbdArgs } from './export-stopped.ts'
 import { parseNameservers, reservedMib } from './host.ts'
 import { boundLog, ensureLog, readLogTail } from './log.ts'
 import { identify, isAlive, kill, parseCpuTicks, waitForExit } from './process.ts'
@@ -72,8 +74,8 @@ test('the log stays bounded and its end is whole', async () => {
 
 test('limits in both versions’ words', () => {
   const limits = limitsFor(1024, 128, 2)
-  assert.deepEqual(limitFiles(2, 'memory', limits), [['memory.max', String(1408 * 2 ** 20)]])
-  assert.deepEqual(limitFiles(1, 'memory', limits), [['memory.limit_in_bytes', String(1408 * 2 ** 20)]])
+  assert.deepEqual(limitFiles(2, 'memory', limits), [['memory.max', String(1536 * 2 ** 20)]])
+  assert.deepEqual(limitFiles(1, 'memory', limits), [['memory.limit_in_bytes', String(1536 * 2 ** 20)]])
   assert.deepEqual(limitFiles(2, 'cpu', limits), [['cpu.max', '300000 100000']])
   assert.deepEqual(limitFiles(1, 'cpu', limits), [
     ['cpu.cfs_period_us', '100000'],
@@ -193,4 +195,27 @@ test('an agent that does not answer is asked less and less, until it answers', (
   agent.silent()
   time += 30_000
   assert.equal(agent.mayAsk(), true)
+})
+
+test('the copy of an export leaves the host its reserve, and is refused where that is all there is', () => {
+  const gib = 2 ** 30
+  const of = (disk: number, host: number, free: number) => copyLimit(disk * gib, host * gib, free * gib)
+  assert.equal(of(20, 1000, 10), null, 'five percent are kept')
+  assert.equal(of(20, 10, 1.05), null, 'a GiB is kept')
+  assert.equal(of(20, 10, 3), 2 * gib)
+  const whole = of(20, 1000, 500) ?? 0
+  assert.ok(whole > 20 * gib && whole < 21 * gib, 'no more than the disk and its tables')
+})
+
+test('qemu-nbd is told everything, by words that cannot be taken for others', () => {
+  assert.deepEqual(nbdArgs('/run/i/nbd', '/disks/d', 'bkp_b', 'bkp_a'), [
+    '--read-only',
+    '--format=qcow2',
+    '--persistent',
+    '--shared=16',
+    '--export-name=bkp_b',
+    '--bitmap=bkp_a',
+    '--socket=/run/i/nbd',
+    '/disks/d',
+  ])
 })
