@@ -1,15 +1,21 @@
 /** A backup taken away as a disk image over HTTP, by curl and by hand. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { readFile, truncate, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { sql } from 'kysely'
 import { readChunkList } from '../../src/drivers/backups/chunk-list.ts'
 import { run } from '../../src/lib/run.ts'
-import { newIdentity } from '../../src/model/ids.ts'
+import { type AccountId, newIdentity } from '../../src/model/ids.ts'
+import { SCOPES } from '../../src/model/scopes.ts'
+import { link } from '../../src/services/backup-downloads.ts'
 import { signLink } from '../../src/services/backup-signature.ts'
+import * as backups from '../../src/services/backups.ts'
+import type { Ctx } from '../../src/services/ctx.ts'
+import * as instances from '../../src/services/instances.ts'
 import { type BackupStage, backupStage, MIB, rawDisk, type Uploaded } from '../backup-stage.ts'
 import { type Cloud, startCloud } from '../cloud.ts'
 import { eventually } from '../eventually.ts'
@@ -32,7 +38,7 @@ async function publish({ db }: Cloud, { sealedKey }: BackupStage, uploaded: Uplo
   return shortId
 }
 
-async function link({ db, context, s3Url }: Cloud, shortId: string): Promise<string> {
+async function signedUrl({ db, context, s3Url }: Cloud, shortId: string): Promise<string> {
   const { rows } = await sql<{ seconds: number }>`SELECT extract(epoch FROM cloud_now())::int8 AS seconds`.execute(db)
   const expires = rows[0]!.seconds + 3600
   const signature = signLink(context.settings.masterKey, { shortId, expires })
@@ -52,7 +58,7 @@ async function scene(t: TestContext) {
   ])
   const uploaded = await stage.upload({ source, diskBytes: DISK })
   const shortId = await publish(cloud, stage, uploaded)
-  return { cloud, stage, source, uploaded, shortId, url: await link(cloud, shortId) }
+  return { cloud, stage, source, uploaded, shortId, url: await signedUrl(cloud, shortId) }
 }
 
 test('curl takes a backup away, whole and in pieces, and it is the disk', async (t) => {
@@ -120,7 +126,7 @@ test('only the link opens it, for an hour, while backup and account are there', 
   assert.equal((await fetch(url, { method: 'HEAD' })).status, 200)
   await cloud.advance(11_000)
   assert.deepEqual(await statusOf(url), [403, 'AccessDenied'])
-  const fresh = await link(cloud, shortId)
+  const fresh = await signedUrl(cloud, shortId)
   await sql`UPDATE backup SET state = 'deleted'`.execute(cloud.db)
   assert.deepEqual(await statusOf(fresh), [404, 'NoSuchKey'])
 })
@@ -153,4 +159,35 @@ test('whoever goes away in the middle leaves nothing behind, and what is damaged
   const end = await fetch(url, { headers: { range: 'bytes=-70000' } })
   assert.equal(end.status, 500)
   await assert.rejects(stage.restore(uploaded), { code: 'conflict' })
+})
+
+test('the link of a backup that was made of a machine opens an image of its length', async (t) => {
+  const cloud = await startCloud(t)
+  const { body } = await cloud.call<{ instance: { id: string } }>('POST', '/havn/v1/instances', { name: 'one' })
+  const instance = body.instance.id
+  const [account] = (await sql<{ id: AccountId }>`SELECT id FROM account`.execute(cloud.db)).rows
+  const ctx: Ctx = {
+    db: cloud.db,
+    caller: { accountId: account!.id, apiKeyId: null, scopes: new Set(SCOPES) },
+    reach: 'account',
+    requestId: 'test',
+    settings: cloud.context.settings,
+    compute: cloud.context.compute,
+  }
+  await eventually('it runs', async () => (await instances.get(ctx, instance)).state === 'running')
+  const { backup } = await backups.create(ctx, instance)
+  await assert.rejects(link(ctx, backup.shortId), { code: 'conflict' })
+  await eventually('it is made', async () => (await backups.get(ctx, backup.id)).state === 'completed')
+
+  const { url, expiresAt, sizeBytes } = await link(ctx, backup.number, { instance })
+  const left = expiresAt.getTime() - Date.now()
+  assert.ok(left > 3_500_000 && left <= 3_600_000)
+  const folder = await mkdtemp(join(tmpdir(), 'havn-download-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const file = join(folder, 'image.qcow2')
+  await run('curl', ['-sSf', '-o', file, url])
+  assert.equal((await stat(file)).size, sizeBytes)
+  await run('qemu-img', ['check', '-q', '-f', 'qcow2', file])
+  const info = JSON.parse(await run('qemu-img', ['info', '--output=json', '-f', 'qcow2', file]))
+  assert.equal(info['virtual-size'], (await backups.get(ctx, backup.id)).diskBytes)
 })

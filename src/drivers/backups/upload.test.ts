@@ -121,9 +121,9 @@ test('a store that is away for a while is waited for; one that stays away is not
   const stage = await backupStage(t, { objects, patienceMs: 15_000 })
   const source = await rawDisk(join(stage.folder, 'disk'), DISK, dataOf(10))
   let refused = 0
-  cluster.fault = () => (refused++ < 25 ? (refused % 2 ? 'reset' : { status: 503, code: 'SlowDown' }) : undefined)
+  cluster.fault = () => (refused++ < 12 ? (refused % 2 ? 'reset' : { status: 503, code: 'SlowDown' }) : undefined)
   const uploaded = await stage.upload({ source, diskBytes: DISK })
-  assert.ok(refused > 25)
+  assert.ok(refused > 12)
   assert.equal(cluster.objects.size, 11, 'nothing half is left')
   refused = 0
   await stage.restore(uploaded)
