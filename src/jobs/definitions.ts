@@ -4,12 +4,14 @@ import { backupStrand } from './backup.ts'
 import type { StrandDefinition } from './engine/strand.ts'
 import { imageStrand } from './image.ts'
 import { instanceStrand } from './instance.ts'
+import { receiptStrand } from './receipt.ts'
 import type { WorkerTools } from './tools.ts'
 
 export const DEFINITIONS: readonly StrandDefinition<WorkerTools>[] = [
   instanceStrand as unknown as StrandDefinition<WorkerTools>,
   backupStrand as unknown as StrandDefinition<WorkerTools>,
   imageStrand as unknown as StrandDefinition<WorkerTools>,
+  receiptStrand as unknown as StrandDefinition<WorkerTools>,
 ]
 
 export const stepDeadline = (kind: string, step: string): number | null =>

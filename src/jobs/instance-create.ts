@@ -30,12 +30,14 @@ const SSH_PORT_FIRST = 22_001
  * Takes the room of a host under its lock, so that two strands never take the same. The row of the host decides, not
  * this worker's own view: the place may be another worker's, which the lease is handed to.
  */
-export async function place({ id, db, tools, write }: Context): Promise<Outcome<'disk' | 'place'>> {
+export async function place({ id, db, tools, write }: Context): Promise<Outcome<'disk' | 'restore' | 'place'>> {
   const instanceId = id as InstanceId
   let placed = false
+  let begins: 'disk' | 'restore' = 'disk'
   await write(async (tx) => {
     const row = await instances.lock(tx, instanceId)
     placed = row.host_id !== null
+    if (row.restore_backup_id !== null) begins = 'restore'
     if (placed) return
     await hosts.lockForPlacement(tx, row.region_id)
     const choice = choosePlace(await hosts.list(tx, { regionId: row.region_id }), {
@@ -50,7 +52,8 @@ export async function place({ id, db, tools, write }: Context): Promise<Outcome<
     const image = await images.get(tx, row.image_id)
     await instances.place(tx, instanceId, {
       hostId: choice.host.id,
-      imageDigest: image.digest,
+      // What comes from a backup stands on no image, and must not be started from one when its disk is missing.
+      imageDigest: begins === 'restore' ? null : image.digest,
       sshPort: tools.settings.forwardsSsh ? await instances.freeSshPort(tx, choice.host.id, SSH_PORT_FIRST) : null,
     })
     await strands.setHost(tx, id, choice.host.id)
@@ -59,7 +62,7 @@ export async function place({ id, db, tools, write }: Context): Promise<Outcome<
   })
   if (!placed) return wait(NO_ROOM_WAIT_MS)
   const { hostId } = await instances.get(db, instanceId)
-  return { kind: 'goto', step: 'disk', handOver: !tools.hosts.includes(hostId!) }
+  return { kind: 'goto', step: begins, handOver: !tools.hosts.includes(hostId!) }
 }
 
 export async function disk({ id, db, tools, signal }: Context): Promise<Outcome<'boot'>> {

@@ -4,22 +4,28 @@ import * as addresses from '../store/addresses.ts'
 import * as incidents from '../store/incidents.ts'
 import * as instances from '../store/instances.ts'
 import * as operations from '../store/operations.ts'
+import * as restores from '../store/restores.ts'
 import * as snapshots from '../store/snapshots.ts'
 import { done, goto, type Outcome, type StepContext, wait } from './engine/strand.ts'
+
+import { abandonRestore } from './instance-restore.ts'
 import { recordLast } from './sample-stats.ts'
 import type { WorkerTools } from './tools.ts'
 
 type Context = StepContext<WorkerTools>
 
 /** Hard: whoever deletes a machine does not wait for it to say goodbye. */
-export async function remove({ id, db, tools, signal }: Context): Promise<Outcome<'kept'>> {
+export async function remove(context: Context): Promise<Outcome<'kept'>> {
+  const { id, db, tools, signal } = context
   const instanceId = id as InstanceId
   const { hostId } = await instances.get(db, instanceId)
   if (hostId) {
+    await abandonRestore(context)
     await recordLast(db, tools.compute, instanceId)
     await tools.compute.ensureStopped(instanceId, signal)
   }
   return goto('kept', async (tx) => {
+    await restores.end(tx, instanceId)
     await instances.change(tx, instanceId, { state: 'deleted', startedAt: null })
     await snapshots.giveUp(tx, instanceId, 'the instance was deleted')
     await incidents.resolve(tx, id, 'the instance was deleted')

@@ -5,6 +5,7 @@ import { OPERATION_KINDS } from '../model/operation.ts'
 import * as incidents from '../store/incidents.ts'
 import * as instances from '../store/instances.ts'
 import * as operations from '../store/operations.ts'
+import * as restores from '../store/restores.ts'
 import * as snapshots from '../store/snapshots.ts'
 import { goto, type Outcome, rest, type StepContext, wait } from './engine/strand.ts'
 import { recordLast } from './sample-stats.ts'
@@ -26,14 +27,16 @@ const BUTTON_AGAIN_MS = 10_000
 /** Where a strand rests. Compares what is wished with what is seen; the row's state says what the last wish was. */
 export async function settle(
   context: Context,
-): Promise<Outcome<'boot' | 'shutdown' | 'halt' | 'revive' | 'settle' | 'snapshot'>> {
+): Promise<Outcome<'boot' | 'shutdown' | 'halt' | 'revive' | 'settle' | 'snapshot' | 'restore'>> {
   const { id, db, tools } = context
   const instanceId = id as InstanceId
   const instance = await instances.get(db, instanceId)
   switch (instance.state) {
     case 'starting':
     case 'provisioning':
-      return goto('boot')
+      return goto((await restores.pendingOf(db, instanceId)) ? 'restore' : 'boot')
+    case 'restoring':
+      return goto('restore')
     case 'stopping':
     case 'rebooting':
       return goto('shutdown')

@@ -4,6 +4,7 @@
  *
  *   place → disk → boot → ready → settle ⇄ shutdown → halt → (boot | settle)
  *                                  settle → revive → boot              a guest that died
+ *   (place | settle) → restore → swap → (boot | settle)                the disk of a backup
  *                                  settle ⇄ snapshot                   take, go back to or delete one
  *   any → remove → kept → purge                                        the intent `delete`
  */
@@ -17,6 +18,7 @@ import { defineStrand, goto, type StepContext } from './engine/strand.ts'
 import { boot, disk, place, ready } from './instance-create.ts'
 import { kept, purge, remove } from './instance-delete.ts'
 import { halt, NOT_DELETE, revive, settle, shutdown } from './instance-power.ts'
+import { refuseRestore, restore, swap } from './instance-restore.ts'
 import { snapshot } from './instance-snapshot.ts'
 import type { WorkerTools } from './tools.ts'
 
@@ -34,6 +36,8 @@ export const instanceStrand = defineStrand<WorkerTools>()({
     shutdown: { run: shutdown, deadlineMs: 70 * MINUTE },
     halt: { run: halt, deadlineMs: 5 * MINUTE },
     revive: { run: revive, deadlineMs: 10 * MINUTE },
+    restore: { run: restore, deadlineMs: 12 * 60 * MINUTE },
+    swap: { run: swap, deadlineMs: 30 * MINUTE },
     snapshot: { run: snapshot, deadlineMs: 15 * MINUTE },
     remove: { run: remove, deadlineMs: 5 * MINUTE },
     kept: { run: kept, deadlineMs: null },
@@ -42,6 +46,7 @@ export const instanceStrand = defineStrand<WorkerTools>()({
   intents: { delete: { step: 'remove', beyond: ['kept', 'purge'] } },
   async onRefused(context, step, error) {
     if (step === 'remove' || step === 'purge') return null
+    if (step === 'restore' || step === 'swap') return refuseRestore(context, step, error)
     return goto('settle', (tx) => giveUp(context, tx, step, error))
   },
 })

@@ -7,6 +7,7 @@ import type { Observed } from '../drivers/compute/compute.ts'
 import type { InstanceId } from '../model/ids.ts'
 import type { InstanceState } from '../model/instance.ts'
 import * as instances from '../store/instances.ts'
+import * as receipts from '../store/receipts.ts'
 import * as strands from '../store/strands.ts'
 import type { Reconciler } from './engine/reconciler.ts'
 import type { ReconcilerTools } from './tools.ts'
@@ -31,6 +32,8 @@ export const reconcileInstances: Reconciler<ReconcilerTools> = {
       seen.delete(row.id)
     }
     await strands.wakeAll(db, different)
+    // Machines that prove backups have no row of their own; whoever made them takes them away.
+    for (const id of await receipts.machinesAmong(db, [...seen.keys()])) seen.delete(id)
     orphans.clear()
     for (const id of seen.keys()) orphans.add(id satisfies InstanceId)
   },

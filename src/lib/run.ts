@@ -22,14 +22,17 @@ const LINES_SHOWN = 8
 export class RunError extends Error {
   readonly status: number | null
   readonly stderr: string
+  /** The end of its output. */
+  readonly stdout: string
   /** The program is not installed. */
   readonly isMissing: boolean
-  constructor(program: string, status: number | null, why: string, stderr: string, isMissing = false) {
+  constructor(program: string, status: number | null, why: string, stderr: string, isMissing = false, stdout = '') {
     const end = stderr.trim().split('\n').slice(-LINES_SHOWN).join('\n').slice(-2000)
     super(`${program} ${why}${end ? `: ${end}` : ''}`)
     this.name = 'RunError'
     this.status = status
     this.stderr = stderr
+    this.stdout = stdout
     this.isMissing = isMissing
   }
 }
@@ -66,8 +69,10 @@ export function run(program: string, args: readonly string[], options: RunOption
       reject(new RunError(program, null, `cannot run (${error.message})`, stderr, error.code === 'ENOENT')),
     )
     child.on('close', (status, signal) => {
-      if (status === 0) resolve(Buffer.concat(out).toString())
-      else reject(new RunError(program, status, signal ? `was ended by ${signal}` : `failed (${status})`, stderr))
+      const stdout = Buffer.concat(out).toString()
+      if (status === 0) return resolve(stdout)
+      const why = signal ? `was ended by ${signal}` : `failed (${status})`
+      reject(new RunError(program, status, why, stderr, false, stdout.slice(-64 * 1024)))
     })
   })
 }

@@ -21,6 +21,7 @@ import { sweepBackups } from '../jobs/sweep-backups.ts'
 import { sweepImages } from '../jobs/sweep-images.ts'
 import { sweepObjects } from '../jobs/sweep-objects.ts'
 import type { ObjectTools, ReconcilerTools, WorkerTools } from '../jobs/tools.ts'
+import { verifyBackups } from '../jobs/verify-backups.ts'
 import { describeError } from '../model/errors.ts'
 import * as catalog from '../store/catalog.ts'
 import { now } from '../store/db.ts'
@@ -142,6 +143,7 @@ export async function startWorker(
       closeHours,
       runPolicies,
       sweepBackups,
+      verifyBackups(config.verify),
       expireObjects(config.storage.lifecycleMinutes * 60_000),
     ],
     reconcilerTools,

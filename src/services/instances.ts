@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { startStrand } from '../jobs/engine/start.ts'
 import { instanceStrand } from '../jobs/instance.ts'
 import { canEverFit } from '../jobs/placement.ts'
+import type { BackupOrigin } from '../model/backup.ts'
 import { CloudError, invalidField, notFound } from '../model/errors.ts'
 import { type AccountId, type InstanceId, newIdentity } from '../model/ids.ts'
 import {
@@ -21,14 +22,17 @@ import * as backupPolicies from '../store/backup-policies.ts'
 import { atomically, type Db } from '../store/db.ts'
 import * as hosts from '../store/hosts.ts'
 import type { Image } from '../store/images.ts'
+import * as imageRows from '../store/images.ts'
 import type { Instance } from '../store/instances.ts'
 import * as instances from '../store/instances.ts'
 import type { Operation } from '../store/operations.ts'
 import * as operations from '../store/operations.ts'
+import * as restores from '../store/restores.ts'
 import * as statistics from '../store/stats.ts'
 import * as strands from '../store/strands.ts'
 import { chooseImage, choosePlan, chooseRegion, findRegion, images as listImages } from './catalog.ts'
 import { allow, type Ctx, visibleAccount } from './ctx.ts'
+import { type BackupRef, findCompleted, type Restorable } from './restorable.ts'
 import * as storedKeys from './ssh-keys.ts'
 
 export type { Instance }
@@ -98,16 +102,23 @@ export interface CreateInput {
   passwordHash?: string
   /** Default: no. */
   automaticBackups?: boolean
+  /**
+   * A completed backup of the account, by any of its ids: its disk instead of an image's. What is not chosen is as it
+   * was in the instance that it was taken of, which need not be there any more.
+   */
+  backupId?: BackupRef
 }
 
-export async function create(ctx: Ctx, input: CreateInput): Promise<Accepted> {
+export async function create(ctx: Ctx, given: CreateInput): Promise<Accepted> {
   allow(ctx, 'instances:write')
+  const backup = given.backupId === undefined ? null : await findCompleted(ctx, given.backupId)
+  const input = backup ? asBefore(given, backup.origin) : given
   const hostname = hostnameOf(input)
   const sshKeys = await chooseSshKeys(ctx, input)
   const [plan, region, image] = [
     await choosePlan(ctx, input.planId),
     await chooseRegion(ctx, input.regionId),
-    await chooseImage(ctx, input.imageId),
+    backup ? await originalImage(ctx, backup) : await chooseImage(ctx, input.imageId),
   ]
   const misfit = misfitOf(image, plan, `plan ${plan.id}`)
   if (misfit) throw invalidField('planId', misfit, input.planId)
@@ -134,6 +145,7 @@ export async function create(ctx: Ctx, input: CreateInput): Promise<Accepted> {
       passwordHash: input.passwordHash ?? null,
     })
     if (input.automaticBackups) await backupPolicies.setEnabled(tx, identity.id, true)
+    if (backup) await restores.begin(tx, identity.id, backup.id, { isFirst: true })
     await allocateAddresses(tx, region.id, identity.id)
     await startStrand(tx, instanceStrand, identity.id)
     const operation = await openOperation(ctx, tx, 'instance.create', identity.id)
@@ -157,6 +169,20 @@ export async function images(ctx: Ctx, ref: Ref): Promise<Image[]> {
   return (await listImages(ctx)).filter(
     (image) => image.state === 'available' && misfitOf(image, instance, '') === null,
   )
+}
+
+const asBefore = (input: CreateInput, { hostname, planId, regionId }: BackupOrigin): CreateInput => ({
+  planId,
+  regionId,
+  ...(input.name === undefined ? { hostname } : {}),
+  ...input,
+})
+
+/** With the disk that the backup has. It need not be installed: nothing stands on it. */
+async function originalImage(ctx: Ctx, { origin, shortId, diskBytes }: Restorable): Promise<Image> {
+  const image = await imageRows.find(ctx.db, origin.imageId)
+  if (image) return { ...image, virtualBytes: diskBytes }
+  throw new CloudError('conflict', `the catalogue no longer has image ${origin.imageId} that backup ${shortId} is of`)
 }
 
 function hostnameOf({ name, hostname }: CreateInput): string {

@@ -18,7 +18,7 @@ export interface HostRow {
   bootSlots: number | null
   facts: Record<string, unknown>
   seenAt: Date
-  /** By instances that are not deleted. */
+  /** By instances that are not deleted, and by machines that prove a backup. */
   usedVcpus: number
   usedMemoryMib: number
   instances: number
@@ -73,8 +73,15 @@ export async function list(db: Db, only?: { regionId?: string; id?: HostId }): P
       coalesce(used.vcpus, 0)::float8 AS "usedVcpus", coalesce(used.memory_mib, 0)::float8 AS "usedMemoryMib",
       coalesce(used.instances, 0)::float8 AS instances
     FROM host LEFT JOIN (
-      SELECT host_id, sum(vcpus) AS vcpus, sum(memory_mib) AS memory_mib, count(*) AS instances
-      FROM instance WHERE host_id IS NOT NULL AND state <> 'deleted' GROUP BY host_id
+      SELECT host_id, sum(vcpus) AS vcpus, sum(memory_mib) AS memory_mib, sum(counts) AS instances
+      FROM (
+        SELECT host_id, vcpus, memory_mib, 1 AS counts FROM instance WHERE host_id IS NOT NULL AND state <> 'deleted'
+        UNION ALL
+        -- The machines that prove backups take their room like any other.
+        SELECT receipt.host_id, (origin->>'vcpus')::int, (origin->>'memoryMib')::int, 0
+        FROM receipt JOIN backup ON backup.id = backup_id
+        WHERE receipt.state = 'running' AND receipt.host_id IS NOT NULL
+      ) AS taken GROUP BY host_id
     ) AS used ON used.host_id = host.id
     WHERE (${only?.regionId ?? null}::text IS NULL OR host.region_id = ${only?.regionId ?? null})
       AND (${only?.id ?? null}::text IS NULL OR host.id = ${only?.id ?? null})

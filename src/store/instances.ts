@@ -471,7 +471,7 @@ export const onHosts = (db: Db, hostIds: readonly HostId[]) =>
 export async function countBooting(db: Db, hostId: HostId, withinSeconds: number): Promise<number> {
   const { rows } = await sql<{ count: number }>`
     SELECT count(*)::float8 AS count FROM strand
-    WHERE host_id = ${hostId} AND kind = 'instance' AND step = 'ready'
+    WHERE host_id = ${hostId} AND ((kind = 'instance' AND step = 'ready') OR (kind = 'receipt' AND step = 'watch'))
       AND step_entered_at > cloud_now() - ${withinSeconds} * interval '1 second'`.execute(db)
   return rows[0]!.count
 }

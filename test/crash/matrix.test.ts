@@ -13,6 +13,7 @@ import * as instances from '../../src/services/instances.ts'
 import * as snapshots from '../../src/services/snapshots.ts'
 import { testDatabase } from '../database.ts'
 import { BACKUP_STORIES } from './backup-stories.ts'
+import { RESTORE_STORIES } from './restore-stories.ts'
 import {
   create,
   createRunning,
@@ -266,6 +267,7 @@ const STORIES: readonly Story[] = [
     },
   },
   ...BACKUP_STORIES,
+  ...RESTORE_STORIES,
 ]
 
 const SAMPLE_EVERY = 6

@@ -1,5 +1,6 @@
 /** Detached tasks as a table: each is done after it was looked at twice, or dies, or fails, as a story wants it. */
 import { randomBytes, randomUUID } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
 import type { BackupTools, TaskStatus, TaskTools } from '../../src/jobs/tools.ts'
 import type { ErrorCode } from '../../src/model/errors.ts'
 import type { ListedChunk, StoredChunk } from '../../src/store/backup-chunks.ts'
@@ -10,6 +11,8 @@ export type TaskEnd = 'done' | 'failed' | 'vanished once' | 'gone once' | 'away 
 export interface ScriptedTasks extends TaskTools {
   /** How the tasks that start from now on end. */
   endWith(end: TaskEnd): void
+  /** What the disks hold that are restored from now on. */
+  restoring(text: string): void
   /** What uploads are told and hand over. */
   backups: BackupTools
   /** What is left; empty when every strand cleaned up. */
@@ -35,6 +38,7 @@ export function scriptTasks(): ScriptedTasks {
   const known = new Map<string, StoredChunk[]>()
   const lists = new Map<string, (ListedChunk | null)[]>()
   let next: TaskEnd = 'done'
+  let restored = ''
 
   /** Two chunks that are known, if there are any, a hole, and a new one. */
   function upload(id: string): unknown {
@@ -49,9 +53,24 @@ export function scriptTasks(): ScriptedTasks {
     }
   }
 
+  /** The file is there only now: before, a disk that is half written would be taken for a whole one. */
+  function restore({ file }: Record<string, unknown>): unknown {
+    writeFileSync(file as string, restored)
+    return { diskBytes: 1, writtenBytes: 1, chunks: 1, ms: 1 }
+  }
+
+  function handOver({ program, input }: Task, id: string): unknown {
+    if (program === 'backup-upload') return upload(id)
+    if (program === 'backup-restore') return restore(input)
+    return { digest: 'd'.repeat(64), virtualBytes: 1, bytes: 1 }
+  }
+
   return {
     endWith(end) {
       next = end
+    },
+    restoring(text) {
+      restored = text
     },
     left: () => [...tasks.keys(), ...known.keys()],
     backups: {
@@ -85,9 +104,7 @@ export function scriptTasks(): ScriptedTasks {
         return fails(passing.code, 'it passes')
       }
       if (task.end === 'failed') return fails('invalid', 'not an image')
-      const value =
-        task.program === 'backup-upload' ? upload(id) : { digest: 'd'.repeat(64), virtualBytes: 1, bytes: 1 }
-      return { state: 'done', percent: 100, message: null, value }
+      return { state: 'done', percent: 100, message: null, value: handOver(task, id) }
     },
     async reset(id) {
       const task = tasks.get(id)

@@ -20,7 +20,7 @@ export interface QemuSpec {
   /** Folder of the sockets; short, see `pathsOf`. */
   run: string
   serialLog: string
-  net: { kind: 'tap'; tap: string } | ({ kind: 'user' } & UserNet)
+  net: { kind: 'tap'; tap: string } | ({ kind: 'user' } & UserNet) | { kind: 'none' }
   /** A snapshot of the disk whose memory it begins with, and the machine type that it fits. */
   memory?: { tag: string; machine: string } | null
 }
@@ -106,6 +106,7 @@ const accelArgs = ({ accel, memoryMib }: QemuSpec): string[][] =>
       ]
 
 function netdev(net: QemuSpec['net']): string {
+  if (net.kind === 'none') return 'hubport,id=n0,hubid=0' // a hub with nothing else on it: link, and silence
   if (net.kind === 'tap') return `tap,id=n0,ifname=${net.tap},script=no,downscript=no`
   const forward = net.sshPort === null ? '' : `,hostfwd=tcp:127.0.0.1:${net.sshPort}-${net.guest}:22`
   return `user,id=n0,restrict=on,ipv6=off,net=${net.net},host=${net.host},dns=${net.dns},dhcpstart=${net.guest}${forward}`

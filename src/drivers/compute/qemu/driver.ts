@@ -12,16 +12,20 @@ import { createLocks } from '../../../lib/locks.ts'
 import { CloudError } from '../../../model/errors.ts'
 import type { InstanceId } from '../../../model/ids.ts'
 import type { ComputeDriver, InstanceSpec } from '../compute.ts'
-import { createContext, filesFor, mended, type QemuContext, type QemuOptions } from './context.ts'
+import { createContext, filesFor, isThere, mended, type QemuContext, type QemuOptions } from './context.ts'
 import { ensureDisk } from './disk.ts'
 import { closeExport, openExport } from './exports.ts'
+import { checkFilesystems } from './filesystems.ts'
 import { forgetSecrets } from './first-boot.ts'
+import { inspectGuest } from './guest.ts'
 import { readLogTail } from './log.ts'
 import { answering } from './machine.ts'
 import { list, observe, stats } from './observe.ts'
 import { adoptAll, boundLogs, prepareHost, removeHostParts } from './open.ts'
+import { discardPreparedDisk, prepareDisk, replaceDisk } from './prepared.ts'
 import { newRecord, readRecord, writeRecord } from './record.ts'
 import { hostFacts, listResources } from './resources.ts'
+import { screenshot } from './screen.ts'
 import { ensureSnapshot, ensureSnapshotAbsent, listSnapshots, rollbackToSnapshot } from './snapshots.ts'
 import { ensureRunning } from './start.ts'
 import { ensureAbsent, ensureStopped } from './stop.ts'
@@ -68,12 +72,13 @@ export function createQemuDriver(options: QemuOptions): ComputeDriver {
     openExport: (spec, name, options, signal) =>
       exclusively(spec.id, () => openExport(context, spec, name, options, signal).catch(mended)),
     closeExport: (id, name, options) => exclusively(id, () => closeExport(context, id, name, options).catch(mended)),
-    prepareDisk: pending,
-    replaceDisk: pending,
-    discardPreparedDisk: pending,
-    screenshot: pending,
-    inspectGuest: pending,
-    checkFilesystems: pending,
+    prepareDisk: (spec) => exclusively(spec.id, () => prepareDisk(context, spec)),
+    replaceDisk: (spec, signal) => exclusively(spec.id, () => replaceDisk(context, spec, signal).catch(mended)),
+    discardPreparedDisk: (spec) => exclusively(spec.id, () => discardPreparedDisk(context, spec)),
+    screenshot: (id) => screenshot(context, id),
+    inspectGuest: (id) => inspectGuest(context, id),
+    checkFilesystems: (spec, signal) =>
+      exclusively(spec.id, () => checkFilesystems(context, spec, signal).catch(mended)),
 
     hostFacts: () => hostFacts(context),
     observe: (id) => observe(context, id),
@@ -88,6 +93,7 @@ export function createQemuDriver(options: QemuOptions): ComputeDriver {
 
 async function makeDisk(context: QemuContext, spec: InstanceSpec, signal: AbortSignal): Promise<void> {
   const files = filesFor(context, spec.id)
+  if (await isThere(files.disk(spec.generation))) return // also one that came from a backup, and stands on no image
   if (!spec.imageDigest) throw new CloudError('invalid', 'the instance has no image to start from')
   if (!(await readRecord(files))) await writeRecord(files, newRecord(spec))
   await ensureDisk({
@@ -102,9 +108,4 @@ async function makeDisk(context: QemuContext, spec: InstanceSpec, signal: AbortS
 async function pressPowerButton(context: QemuContext, id: InstanceId): Promise<void> {
   if ((await observe(context, id)).power !== 'running') return
   await answering(context, id, (qmp) => qmp.execute('system_powerdown'))
-}
-
-// Placeholders that each owner replaces.
-const pending = async (): Promise<never> => {
-  throw new CloudError('unavailable', 'not built yet')
 }

@@ -12,7 +12,9 @@ export const seedInput = (spec: InstanceSpec, { net }: InstanceRecord, nameserve
   hostname: spec.hostname,
   sshKeys: spec.sshKeys,
   passwordHash: spec.passwordHash,
-  network: net === 'user' ? userGuest(spec.mac, userNet(spec.ipv4, null)) : routedGuest(spec, nameservers),
+  // An isolated one is told what a forwarded one is: it finds nobody there.
+  network:
+    net === 'user' || net === 'none' ? userGuest(spec.mac, userNet(spec.ipv4, null)) : routedGuest(spec, nameservers),
 })
 
 export async function forgetSecrets(context: QemuContext, spec: InstanceSpec): Promise<void> {

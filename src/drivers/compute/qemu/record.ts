@@ -23,7 +23,7 @@ export interface InstanceRecord {
   /** What we were last told; `running` and no process means it crashed. */
   wanted: 'running' | 'stopped'
   /** How the present or last run is connected; null before the first. */
-  net: 'tap' | 'user' | null
+  net: 'tap' | 'user' | 'none' | null
   process: ProcessIdentity | null
   /** ISO time at which the vCPUs of the present run started. */
   startedAt: string | null
@@ -51,7 +51,12 @@ export interface InstanceFiles {
   log: string
   serial: string
   run: string
+  /** What a checker of file systems looks at. */
+  copy: string
+  screen: string
   disk(generation: number): string
+  /** Written there before it becomes the root disk. */
+  prepared(generation: number): string
   seed(generation: number): string
 }
 
@@ -73,6 +78,9 @@ export function filesOf({ instances, run }: Folders, id: InstanceId): InstanceFi
     serial: join(folder, 'serial.log'),
     run: join(run, id),
     disk: (generation) => join(folder, `disk-g${generation}.qcow2`),
+    prepared: (generation) => join(folder, `disk-g${generation}.prepared.qcow2`),
+    copy: join(folder, 'disk-check.raw'),
+    screen: join(folder, 'screen.png'),
     seed: (generation) => join(folder, `seed-g${generation}.img`),
   }
 }

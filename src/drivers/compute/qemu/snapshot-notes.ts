@@ -14,7 +14,7 @@ export interface LaunchFacts {
   vcpus: number
   memoryMib: number
   /** What the network card is plugged into decides what its driver in the guest agreed upon. */
-  net: 'tap' | 'user'
+  net: 'tap' | 'user' | 'none'
 }
 
 export interface SnapshotNote {

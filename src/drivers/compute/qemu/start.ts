@@ -4,7 +4,7 @@ import { CloudError } from '../../../model/errors.ts'
 import type { InstanceId } from '../../../model/ids.ts'
 import type { InstanceSpec } from '../compute.ts'
 import { withKvmGroup } from './accel.ts'
-import { qemuArgs } from './args.ts'
+import { type QemuSpec, qemuArgs } from './args.ts'
 import { filesFor, hostOf, isThere, type QemuContext } from './context.ts'
 import { growDisk, removeOldGenerations } from './disk.ts'
 import { endExports } from './exports.ts'
@@ -71,7 +71,7 @@ export async function start(
   const record = await note(context, old, {
     ...newRecord(spec),
     wanted: old.wanted,
-    net: network.mode === 'routed' ? 'tap' : 'user',
+    net: spec.isIsolated ? 'none' : network.mode === 'routed' ? 'tap' : 'user',
   })
   await together(
     !memory && growDisk(disk, spec.diskGib, signal), // the disk of a memory is as large as it was then
@@ -92,15 +92,18 @@ export async function start(
     seed: at.seed(spec.generation),
     run: at.run,
     serialLog: at.serial,
-    net:
-      record.net === 'tap'
-        ? { kind: 'tap', tap: tapOf(context, record).tap }
-        : { kind: 'user', ...userNet(spec.ipv4, spec.sshPort) },
+    net: netOf(context, spec, record),
     memory,
   })
   const as = accel.kind === 'kvm' ? await withKvmGroup(owner) : owner
   await launch(context, record, args, as, signal, ...(memory ? [LOAD_MS] : []))
   await removeOldGenerations(at.folder, spec.generation)
+}
+
+function netOf(context: QemuContext, spec: InstanceSpec, record: InstanceRecord): QemuSpec['net'] {
+  if (record.net === 'none') return { kind: 'none' }
+  if (record.net === 'tap') return { kind: 'tap', tap: tapOf(context, record).tap }
+  return { kind: 'user', ...userNet(spec.ipv4, spec.sshPort) }
 }
 
 async function connect(context: QemuContext, record: InstanceRecord, owner: Owner | null): Promise<void> {
