@@ -8,6 +8,8 @@ import { after, before, describe, test } from 'node:test'
 import { changedRanges, copyDisk, readDisk } from '../../../../test/disk-reading.ts'
 import { eventually } from '../../../../test/eventually.ts'
 import { type Machines, openMachines } from '../../../../test/machines.ts'
+import { connectNbd, NbdError } from '../../../lib/nbd.ts'
+import { isAlive } from '../../../lib/process-identity.ts'
 import { type InstanceId, newId } from '../../../model/ids.ts'
 import type { ComputeDriver, DiskExport, InstanceSpec } from '../compute.ts'
 import { exportContract } from '../contract-exports.ts'
@@ -17,6 +19,7 @@ import { createContext } from './context.ts'
 import { createQemuDriver } from './driver.ts'
 import { closeLive, openLive } from './export-live.ts'
 import { exportFilesOf, writeExportNote } from './export-notes.ts'
+import { openStopped } from './export-stopped.ts'
 import { readLiveDisk } from './marks.ts'
 import { connectQmp, type Qmp } from './qmp.ts'
 import { filesOf, type InstanceFiles, readRecord } from './record.ts'
@@ -278,6 +281,40 @@ describe('a machine whose disk is exported again and again', () => {
   async function changesOf(disk: DiskExport) {
     const ranges = (await changedRanges(disk)) ?? assert.fail('the export tells no changes')
     return { ranges, bytes: ranges.reduce((sum, { length }) => sum + length, 0) }
+  }
+})
+
+test('a stopped disk that a killed control plane was just opening is let go, by its name', async () => {
+  const machines = await openMachines()
+  const driver = machines.create()
+  try {
+    await driver.open()
+    const spec = machines.spec()
+    const files = filesOf(machines.paths, spec.id)
+    await driver.ensureDisk(spec, signal)
+    const before = await driver.resources()
+    const name = newId('backup')
+    await writeExportNote(files, { name, kind: 'stopped', generation: 1, opened: null })
+    const input = { id: spec.id, generation: 1, name, changedSince: null, hasCrashed: false, signal }
+    const { server } = await openStopped(createContext(machines.options), input)
+    assert.ok((await driver.resources()).some((one) => one.name === `qemu-nbd pid ${server.pid}`))
+    await driver.open()
+    assert.deepEqual(await driver.resources(), before)
+    assert.equal(isAlive(server), false)
+
+    const held = await driver.openExport(spec, name, { changedSince: null }, signal)
+    assert.ok(held.source.kind === 'nbd')
+    const client = await connectNbd({ socket: held.source.socket, exportName: name })
+    await driver.ensureRunning(spec, signal)
+    assert.equal((await driver.observe(spec.id)).power, 'running', 'a reader does not keep the disk')
+    await assert.rejects(client.read(0, Buffer.alloc(512)), NbdError)
+    await client.close()
+    await driver.ensureStopped(spec.id, signal)
+    await driver.closeExport(spec.id, name, { keep: false }, signal)
+    assert.deepEqual(marksIn(files.disk(1)), [])
+  } finally {
+    await driver.close()
+    await machines.close()
   }
 })
 
