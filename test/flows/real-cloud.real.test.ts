@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Image, Instance } from '../../src/dialects/native/contract.ts'
+import type { InstanceTraffic } from '../../src/dialects/native/contract-metrics.ts'
 import { askAgent } from '../../src/drivers/compute/qemu/agent.ts'
 import { SOCKETS } from '../../src/drivers/compute/qemu/args.ts'
 import { tableName, tapName } from '../../src/drivers/compute/qemu/network.ts'
@@ -167,9 +168,20 @@ describe('a cloud with real machines', () => {
     })
   })
 
+  /** What `first` has sent so far, and a way to send what no sweep has seen yet. */
+  const sent = async () => {
+    const { body } = await havn.curl<InstanceTraffic>('GET', '/havn/v1/instances/first/traffic?granularity=none')
+    return body.values[0]!.outBytes ?? 0
+  }
+  const SENT = 300_000
+  const send = () => inside('first', 'sh', '-c', `head -c ${SENT} /dev/zero | tr '\\0' x`)
+
   test('a guest that powers itself off stays off until it is started', async () => {
+    const before = await sent()
+    await send()
     await inside('first', 'sh', '-c', '(sleep 1; poweroff) >/dev/null 2>&1 </dev/null &')
     await until('first', 'stopped')
+    if (isRoot) assert.ok((await sent()) >= before + SENT, 'its last bytes are counted')
     const started = await havn.run('instance start first --wait')
     assert.equal(started.code, 0, started.err)
     assert.equal((await instance('first')).state, 'running')
@@ -178,11 +190,14 @@ describe('a cloud with real machines', () => {
   test('a QEMU that is killed is started again by itself', async () => {
     const { id } = await instance('first')
     const victim = await qemuOf(id)
+    const before = await sent()
+    await send()
     signalProcess(victim, 'SIGKILL')
     await eventually('another process runs it', async () => {
       const process = (await readRecord(filesOf(havn.paths, id as InstanceId)))?.process
       return process && process.pid !== victim.pid && isAlive(process)
     })
+    if (isRoot) assert.ok((await sent()) >= before + SENT, 'the interface had counted them')
     await until('first', 'running')
     assert.equal(await inside('first', 'hostname'), 'first')
     const log = await havn.run('instance log first')
