@@ -83,7 +83,8 @@ await bench(async (scope) => {
 
   await server.stop()
   const places = Array.from({ length: 5 }, () => Math.floor(Math.random() * options.data))
-  for (const at of places) await writePattern(disk, at * MIB, (options.changes / places.length) * MIB, 0x5a)
+  const changed = Math.ceil((options.changes * 16) / places.length) * 64 * 1024
+  for (const at of places) await writePattern(disk, at * MIB, changed, 0x5a)
   await serveDisk(scope, { file: disk, format: 'qcow2', bitmap: BITMAP })
   const knownFile = join(folder, 'known')
   await writeKnownChunks(knownFile, chunksOf(full))

@@ -29,6 +29,15 @@ const SMALL: Record<string, { options: string[]; prints: RegExp[] }> = {
     options: ['--days', '3', '--instances', '3', '--machines', '20', '--rounds', '1'],
     prints: [/^traffic, 5min +[\d.]+ +[\d.]+ +864$/m, /^sweep: measure, count, write( +[\d.]+){3}$/m],
   },
+  'backup.ts': {
+    options: ['--data', '16', '--changes', '1', '--rounds', '1'],
+    prints: [
+      /^full backup( +[\d.]+){4}$/m,
+      /^restore( +[\d.]+){2}/m,
+      /^ratio full backup \/ qemu-img convert: \d/m,
+      /^compress \(zstd\) +\d+/m,
+    ],
+  },
   's3.ts': {
     options: [
       '--seconds',
