@@ -47,7 +47,7 @@ const vps = (row: Row) => ({
   vcpu: row.vcpus,
   ram_mb: row.memory_mib,
   disk_format: 'qcow2',
-  snapshot_supported: false,
+  snapshot_supported: true,
   monthly_price: Number(row.price_monthly_minor) / 100,
   currency: row.currency,
   provisioned_at: row.provisioned_at && seconds(row.provisioned_at),

@@ -20,7 +20,7 @@ import * as instances from './instances.ts'
 export type { Snapshot }
 
 /** A text id, UUID, number or name; or only a name, for dialects that know no others. */
-export type SnapshotRef = string | { name: string }
+export type SnapshotRef = string | number | { name: string }
 /** The state that a caller's dialect wants the instance to be in. */
 export type Needs = 'stopped' | 'running' | 'any'
 
@@ -32,24 +32,24 @@ export interface AcceptedSnapshot {
 /** Oldest first. */
 export async function list(
   ctx: Ctx,
-  instanceRef: string,
+  instanceRef: instances.Ref,
   page: snapshots.SnapshotPage = {},
 ): Promise<{ items: Snapshot[]; total: number }> {
   const instance = await instances.get(ctx, instanceRef)
   return snapshots.list(ctx.db, instance.id, page)
 }
 
-export async function get(ctx: Ctx, instanceRef: string, ref: SnapshotRef): Promise<Snapshot> {
+export async function get(ctx: Ctx, instanceRef: instances.Ref, ref: SnapshotRef): Promise<Snapshot> {
   const instance = await instances.get(ctx, instanceRef)
   return find(ctx.db, instance.id, ref)
 }
 
 async function find(db: Db, instanceId: InstanceId, ref: SnapshotRef): Promise<Snapshot> {
-  const text = typeof ref === 'string' ? ref : ref.name
+  const text = typeof ref === 'object' ? ref.name : String(ref)
   const found =
-    typeof ref === 'string'
-      ? await snapshots.find(db, instanceId, ref)
-      : await snapshots.findByName(db, instanceId, ref.name)
+    typeof ref === 'object'
+      ? await snapshots.findByName(db, instanceId, text)
+      : await snapshots.find(db, instanceId, text)
   // What could not be taken is in nobody's way when there is one that could.
   const whole = found.filter(({ state }) => state !== 'failed')
   const [snapshot, second] = whole.length > 0 ? whole : found
@@ -73,7 +73,7 @@ export interface CreateSnapshot {
 }
 
 /** Throws `conflict` in the wrong state or beyond `max`, `already_exists` for a taken name. */
-export async function create(ctx: Ctx, instanceRef: string, input: CreateSnapshot): Promise<AcceptedSnapshot> {
+export async function create(ctx: Ctx, instanceRef: instances.Ref, input: CreateSnapshot): Promise<AcceptedSnapshot> {
   allow(ctx, 'instances:write')
   const { id } = await instances.get(ctx, instanceRef)
   const name = input.name.trim()
@@ -83,6 +83,7 @@ export async function create(ctx: Ctx, instanceRef: string, input: CreateSnapsho
   return atomically(ctx.db, async (tx) => {
     const row = await lock(tx, id, instanceRef)
     refuseSuspended(row)
+    if (!row.can_snapshot) throw new CloudError('conflict', 'snapshots are not available for this instance')
     refuseOtherState(row.state, input.withMemory ? 'running' : input.needs, 'take a snapshot of')
     if (input.needs === 'stopped') refuseOtherState(row.state, 'stopped', 'take a snapshot of')
     if (input.max !== null && (await snapshots.count(tx, id)) >= input.max) {
@@ -123,7 +124,7 @@ export interface RollbackSnapshot {
 /** Later snapshots stay. Throws `conflict` in the wrong state. */
 export async function rollback(
   ctx: Ctx,
-  instanceRef: string,
+  instanceRef: instances.Ref,
   ref: SnapshotRef,
   { needs, withMemory }: RollbackSnapshot,
 ): Promise<AcceptedSnapshot> {
@@ -148,7 +149,7 @@ export async function rollback(
 }
 
 /** In every state of the instance in which nothing else is under way. */
-export async function remove(ctx: Ctx, instanceRef: string, ref: SnapshotRef): Promise<AcceptedSnapshot> {
+export async function remove(ctx: Ctx, instanceRef: instances.Ref, ref: SnapshotRef): Promise<AcceptedSnapshot> {
   allow(ctx, 'instances:write')
   const { id } = await instances.get(ctx, instanceRef)
   return atomically(ctx.db, async (tx) => {
@@ -161,9 +162,9 @@ export async function remove(ctx: Ctx, instanceRef: string, ref: SnapshotRef): P
   })
 }
 
-async function lock(tx: Db, id: InstanceId, ref: string) {
+async function lock(tx: Db, id: InstanceId, ref: instances.Ref) {
   const row = await instanceRows.lock(tx, id)
-  if (row.delete_requested_at) throw notFound('instance', ref)
+  if (row.delete_requested_at) throw notFound('instance', String(ref))
   return row
 }
 
@@ -180,14 +181,15 @@ async function begin(ctx: Ctx, tx: Db, kind: OperationKind, instanceId: Instance
 }
 
 function refuseSuspended({ suspended_reason }: { suspended_reason: string | null }): void {
-  if (suspended_reason !== null) throw new CloudError('conflict', `the instance is suspended: ${suspended_reason}`)
+  if (suspended_reason === null) return
+  throw new CloudError('conflict', `the instance is suspended: ${suspended_reason}`, { state: 'suspended' })
 }
 
 function refuseOtherState(state: InstanceState, needs: Needs, doing: string): void {
   const isRight = needs === 'any' ? state === 'stopped' || state === 'running' : state === needs
   if (isRight) return
   const wanted = needs === 'any' ? 'running or stopped' : needs
-  throw new CloudError('conflict', `cannot ${doing} an instance that is ${state}: it must be ${wanted}`)
+  throw new CloudError('conflict', `cannot ${doing} an instance that is ${state}: it must be ${wanted}`, { state })
 }
 
 function refuseUnready(action: 'rollback' | 'delete', { state, stateReason }: Snapshot): void {

@@ -48,6 +48,19 @@ const TABLE: Record<string, Row> = {
   'GET /havn/v1/instances/{id}/stats': READ,
   'GET /havn/v1/instances/{id}/metrics': READ,
   'GET /havn/v1/instances/{id}/traffic': READ,
+  'GET /havn/v1/instances/{id}/snapshots': READ,
+  'POST /havn/v1/instances/{id}/snapshots': WRITE,
+  'GET /havn/v1/instances/{id}/snapshots/{snapshot}': READ,
+  'DELETE /havn/v1/instances/{id}/snapshots/{snapshot}': WRITE,
+  'POST /havn/v1/instances/{id}/snapshots/{snapshot}/rollback': WRITE,
+  'POST /havn/v1/instances/{id}/backups': WRITE,
+  'GET /havn/v1/instances/{id}/backup-policy': READ,
+  'PUT /havn/v1/instances/{id}/backup-policy': WRITE,
+  'DELETE /havn/v1/instances/{id}/backup-policy': WRITE,
+  'GET /havn/v1/backups': LIST,
+  'GET /havn/v1/backups/{id}': READ,
+  'DELETE /havn/v1/backups/{id}': WRITE,
+  'GET /havn/v1/backup-usage': LIST,
   'GET /havn/v1/operations': LIST,
   'GET /havn/v1/operations/{id}': READ,
   'GET /havn/v1/regions': LIST,
@@ -98,6 +111,17 @@ const TABLE: Record<string, Row> = {
   'GET /v1/vps/regions': LIST,
   'GET /v1/vps/{vps_id}': READ,
   'GET /v1/vps/{vps_id}/status': READ,
+  'GET /v1/vps/{vps_id}/snapshots': READ,
+  'POST /v1/vps/{vps_id}/snapshots': WRITE,
+  'DELETE /v1/vps/{vps_id}/snapshots/{snapshot_name}': WRITE,
+  'POST /v1/vps/{vps_id}/snapshots/{snapshot_name}/rollback': WRITE,
+  'GET /v1/vps/{vps_id}/backups': READ,
+  'POST /v1/vps/{vps_id}/backups': WRITE,
+  'DELETE /v1/vps/{vps_id}/backups/{backup_id}': WRITE,
+  'GET /v1/vps/{vps_id}/backup-usage': READ,
+  'GET /v1/vps/{vps_id}/backup-policy': READ,
+  'PUT /v1/vps/{vps_id}/backup-policy': WRITE,
+  'DELETE /v1/vps/{vps_id}/backup-policy': WRITE,
   'POST /v1/vps/{vps_id}/start': WRITE,
   'POST /v1/vps/{vps_id}/stop': WRITE,
   'POST /v1/vps/{vps_id}/reboot': WRITE,
@@ -153,6 +177,12 @@ const BODIES: Record<string, unknown> = {
   'PATCH /havn/v1/accounts/{id}/quota': { bytes: 1 },
   'POST /v1/storage/buckets': { bucket_name: 'their-other-bucket' },
   'POST /v1/storage/buckets/{bucket_name}/keys': { name: 'stolen' },
+  'POST /havn/v1/instances/{id}/snapshots': { name: 'stolen' },
+  'POST /havn/v1/instances/{id}/snapshots/{snapshot}/rollback': {},
+  'POST /havn/v1/instances/{id}/backups': {},
+  'PUT /havn/v1/instances/{id}/backup-policy': { enabled: true },
+  'POST /v1/vps/{vps_id}/snapshots': { name: 'stolen' },
+  'PUT /v1/vps/{vps_id}/backup-policy': { enabled: true },
   'POST /api/v1/servers/': { name: 'theirs', plan_id: 1, os_id: 3, location: 'us-west' },
   'PUT /api/v1/servers/{server_id}/': { name: 'stolen', hostname: 'stolen', backups_enabled: true },
   'PATCH /api/v1/servers/{server_id}/': { name: 'stolen' },
@@ -174,7 +204,15 @@ describe('who may call what', () => {
     const ownKeys = await call<{ items: { id: string; name: string }[] }>('GET', '/havn/v1/keys')
     const bucket = await call<{ id: string; name: string }>('POST', '/havn/v1/buckets', { name: 'owners-bucket' })
     const sshKey = await call<{ id: string }>('POST', '/havn/v1/ssh-keys', { name: 'owner', publicKey: SSH_KEY })
+    const ofInstance = `/havn/v1/instances/${instance.id}`
+    await call('POST', `${ofInstance}/snapshots`, { name: 'kept' })
+    await until('the snapshot', async () => {
+      const { body } = await call<{ state: string }>('GET', `${ofInstance}/snapshots/kept`)
+      return body.state === 'ready'
+    })
+    const backup = await call<{ backup: { id: string; shortId: string } }>('POST', `${ofInstance}/backups`, {})
     const idOf = (path: string): string => {
+      if (path.includes('/backups/{id}')) return backup.body.backup.id
       if (path.includes('/ssh-keys/')) return sshKey.body.id
       if (path.includes('/operations/')) return operations.body.items[0]!.id
       if (path.includes('/keys/')) return ownKeys.body.items.find(({ name }) => name === 'storage')!.id
@@ -194,6 +232,9 @@ describe('who may call what', () => {
         code: 'oslo',
         bucket_name: bucket.body.name,
         key_id: cloud.credentials.s3AccessKeyId,
+        snapshot: 'kept',
+        snapshot_name: 'kept',
+        backup_id: backup.body.backup.shortId,
       }
       const body = BODIES[route]
       const stop = new AbortController()

@@ -4,6 +4,7 @@ import { type Dialect, dialect, under } from '../http/route.ts'
 import { getProfile } from './account.ts'
 import { getRegion, listPlans, listPlansOfRegion, listRegions, listTemplates, listVpsRegions } from './catalog.ts'
 import { ErrorBody, errors } from './errors.ts'
+import * as snapshots from './snapshots.ts'
 import * as storage from './storage.ts'
 import { createVps, deleteVps, getVps, getVpsStatus, listVps, rebootVps, startVps, stopVps, updateVps } from './vps.ts'
 
@@ -36,6 +37,7 @@ export const wayscloud = (): Dialect =>
       rebootVps,
       deleteVps,
       updateVps,
+      ...Object.values(snapshots),
       listRegions,
       getRegion,
       getProfile,

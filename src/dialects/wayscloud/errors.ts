@@ -40,7 +40,14 @@ const DETAIL: Partial<Record<Problem['code'], string>> = {
   method_not_allowed: 'Method Not Allowed',
   internal: 'Internal Server Error',
 }
-const NOUN: Record<string, string> = { instance: 'VPS', region: 'Region', bucket: 'Bucket', 'access key': 'Key' }
+const NOUN: Record<string, string> = {
+  instance: 'VPS',
+  snapshot: 'Snapshot',
+  backup: 'Backup',
+  region: 'Region',
+  bucket: 'Bucket',
+  'access key': 'Key',
+}
 
 export const errors: ErrorRenderer = (problem) => {
   if (problem.code === 'invalid' && problem.isMalformed) {

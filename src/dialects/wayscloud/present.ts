@@ -200,7 +200,7 @@ export const presentVps = (instance: Instance, words: StatusWords): z.infer<type
   vcpu: instance.vcpus,
   ram_mb: instance.memoryMib,
   disk_format: 'qcow2',
-  snapshot_supported: false, // there are no snapshot routes yet
+  snapshot_supported: instance.canSnapshot,
   monthly_price: instance.plan.priceMonthlyMinor / 100,
   currency: instance.plan.currency,
   provisioned_at: instance.provisionedAt && time(instance.provisionedAt),
