@@ -16,6 +16,8 @@ type BodyOf<K extends Call> = (typeof endpoints)[K] extends { body: infer B exte
 
 export interface Input<K extends Call> {
   id?: string
+  /** The other names in the path. */
+  path?: Record<string, string>
   query?: Record<string, string | number | undefined>
   body?: BodyOf<K>
   /** A body that is no JSON. */
@@ -57,7 +59,9 @@ export function createClient({ apiUrl, apiKey }: Access): Client {
     url,
     async call<K extends Call>(name: K, input: Input<K> = {}) {
       const endpoint: Endpoint = endpoints[name]
-      const target = new URL(url + endpoint.path.replace('{id}', () => encodeURIComponent(input.id ?? '')))
+      const names: Record<string, string> = { id: input.id ?? '', ...input.path }
+      const path = endpoint.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(names[name] ?? ''))
+      const target = new URL(url + path)
       for (const [key, value] of Object.entries(input.query ?? {})) {
         if (value !== undefined) target.searchParams.set(key, String(value))
       }

@@ -10,6 +10,7 @@ import { metrics } from './metrics.ts'
 import { objectCommands } from './object.ts'
 import { operatorCommands } from './operator.ts'
 import { s3Commands } from './s3.ts'
+import { snapshotCommands } from './snapshot.ts'
 import { ssh } from './ssh.ts'
 import { sshKeyCommands } from './ssh-key.ts'
 import { status } from './status.ts'
@@ -19,6 +20,7 @@ export const COMMANDS: readonly Command[] = [
   ssh,
   ...instanceCommands,
   metrics,
+  ...snapshotCommands,
   ...imageCommands,
   ...bucketCommands,
   ...objectCommands,

@@ -1,5 +1,6 @@
 /** What every part of the native API's contract is made of. */
 import { z } from 'zod'
+import { OPERATION_STATES } from '../../model/operation.ts'
 
 /** Where all paths begin. */
 export const V = '/havn/v1'
@@ -30,6 +31,26 @@ export const All = { all: z.enum(['true', 'false']).optional().describe('`true`:
 export const PageQuery = z.strictObject({ ...Paging })
 export const PageAllQuery = z.strictObject({ ...Paging, ...All })
 export const Ref = z.strictObject({ id: z.string().min(1).describe('text id, UUID, number or name') })
+
+export const Operation = z
+  .object({
+    id: z.string(),
+    uuid: z.uuid(),
+    number: z.int(),
+    accountId: z.string().nullable(),
+    kind: z.string().describe('for example `instance.create`'),
+    resourceId: z.string(),
+    state: z.enum(OPERATION_STATES),
+    progressPercent: z.int().nullable().describe('null = not measurable'),
+    message: z.string().nullable(),
+    errorCode: z.string().nullable(),
+    requestId: z.string().nullable(),
+    createdAt: Timestamp,
+    startedAt: Timestamp.nullable(),
+    finishedAt: Timestamp.nullable(),
+  })
+  .meta({ id: 'Operation' })
+export type Operation = z.infer<typeof Operation>
 
 export interface Endpoint {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'

@@ -12,14 +12,15 @@ import { z } from 'zod'
 import { IMAGE_STATES } from '../../model/catalog.ts'
 import { ERROR_CODES } from '../../model/errors.ts'
 import { INSTANCE_STATES, isHostname, REFERENCE_MAX } from '../../model/instance.ts'
-import { OPERATION_STATES } from '../../model/operation.ts'
 import { SCOPES, SERVICES } from '../../model/scopes.ts'
 import { SSH_KEY_LENGTH_MAX } from '../../model/ssh-key.ts'
+import { backupsEndpoints } from './contract-backups.ts'
 import {
   All,
   type Endpoint,
   listOf,
   Name,
+  Operation,
   PageAllQuery,
   PageQuery,
   Paging,
@@ -29,6 +30,7 @@ import {
   V,
 } from './contract-common.ts'
 import { metricsEndpoints } from './contract-metrics.ts'
+import { snapshotsEndpoints } from './contract-snapshots.ts'
 import { storageEndpoints } from './contract-storage.ts'
 
 const Email = z.email().max(254)
@@ -104,24 +106,7 @@ export const Image = z
 
 // ---- operations
 
-export const Operation = z
-  .object({
-    id: z.string(),
-    uuid: z.uuid(),
-    number: z.int(),
-    accountId: z.string().nullable(),
-    kind: z.string().describe('for example `instance.create`'),
-    resourceId: z.string(),
-    state: z.enum(OPERATION_STATES),
-    progressPercent: z.int().nullable().describe('null = not measurable'),
-    message: z.string().nullable(),
-    errorCode: z.string().nullable(),
-    requestId: z.string().nullable(),
-    createdAt: Timestamp,
-    startedAt: Timestamp.nullable(),
-    finishedAt: Timestamp.nullable(),
-  })
-  .meta({ id: 'Operation' })
+export { Operation }
 export const ListOperationsQuery = z.strictObject({
   ...Paging,
   ...All,
@@ -668,6 +653,8 @@ export const endpoints = {
     answer: Key,
   },
 
+  ...snapshotsEndpoints,
+  ...backupsEndpoints,
   ...metricsEndpoints,
   ...storageEndpoints,
 
@@ -693,7 +680,6 @@ export const endpoints = {
 export type Instance = z.infer<typeof Instance>
 export type InstanceStats = z.infer<typeof InstanceStats>
 export type InstanceAccepted = z.infer<typeof InstanceAccepted>
-export type Operation = z.infer<typeof Operation>
 export type Image = z.infer<typeof Image>
 export type ImageAccepted = z.infer<typeof ImageAccepted>
 export type Upload = z.infer<typeof Upload>

@@ -13,6 +13,7 @@ import {
   revokeKey,
   setCredit,
 } from './accounts.ts'
+import * as backups from './backups.ts'
 import { listPlans, listRegions } from './catalog.ts'
 import { ErrorBody } from './contract.ts'
 import { errors } from './errors.ts'
@@ -33,6 +34,7 @@ import {
 import { getInstanceMetrics, getInstanceTraffic } from './metrics.ts'
 import { getOperation, listOperations } from './operations.ts'
 import { listHosts, listIncidents, recoverIncident } from './operator.ts'
+import * as snapshots from './snapshots.ts'
 import { addSshKey, deleteSshKey, listSshKeys } from './ssh-keys.ts'
 import { getStatus } from './status.ts'
 import * as storage from './storage.ts'
@@ -67,6 +69,8 @@ export const native = ({ onEvent }: { onEvent?: OnEvent } = {}): Dialect =>
       getInstanceStats,
       getInstanceMetrics,
       getInstanceTraffic,
+      ...Object.values(snapshots),
+      ...Object.values(backups),
       listOperations,
       getOperation,
       listRegions,

@@ -2,6 +2,8 @@
 import { apiKeyHeader, bearer } from '../http/auth.ts'
 import { type Dialect, dialect, under } from '../http/route.ts'
 import { getProfile } from './account.ts'
+import * as backupPolicy from './backup-policy.ts'
+import * as backups from './backups.ts'
 import { getRegion, listPlans, listPlansOfRegion, listRegions, listTemplates, listVpsRegions } from './catalog.ts'
 import { ErrorBody, errors } from './errors.ts'
 import * as snapshots from './snapshots.ts'
@@ -38,6 +40,8 @@ export const wayscloud = (): Dialect =>
       deleteVps,
       updateVps,
       ...Object.values(snapshots),
+      ...Object.values(backups),
+      ...Object.values(backupPolicy),
       listRegions,
       getRegion,
       getProfile,
