@@ -121,7 +121,7 @@ export const backupsEndpoints = {
     summary: 'Back up an instance, running or not',
     status: 202,
     params: Ref,
-    body: CreateBackup,
+    body: CreateBackup.prefault({}),
     answer: BackupAccepted,
   },
   getBackup: {

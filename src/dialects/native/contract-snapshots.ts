@@ -85,7 +85,7 @@ export const snapshotsEndpoints = {
     summary: 'Go back to a snapshot; what was written since is lost, later snapshots stay',
     status: 202,
     params: SnapshotPath,
-    body: RollbackSnapshot,
+    body: RollbackSnapshot.prefault({}),
     answer: SnapshotAccepted,
   },
 } as const satisfies Record<string, Endpoint>
