@@ -12,7 +12,14 @@ const SMALL: Record<string, { options: string[]; prints: RegExp[] }> = {
     prints: [/^bare loop +\d+/m, /^strand engine +\d+/m, /^ratio engine \/ bare: \d/m],
   },
   'api.ts': {
-    options: ['--instances', '150', '--seconds', '0.2', '--rate', '20', '--connections', '2', '--sample', '5'],
+    options: ['--instances', '150', '--seconds', '0.1', '--rounds', '1'].concat([
+      '--rate',
+      '20',
+      '--connections',
+      '2',
+      '--sample',
+      '5',
+    ]),
     prints: [
       /^native GET, Havn( +[\d.]+){5} +0 +\d+$/m,
       /^WAYSCloud LIST 100, bare( +[\d.]+){5} +0 +\d+$/m,
