@@ -1,5 +1,5 @@
 /**
- * The strand of an image: a build, an import or a removal of the installed file. The work itself is a detached task
+ * The strand of an image: a build, an import, the conversion of a backup, or a removal of the installed file. The work itself is a detached task
  * that outlives the worker; the strand starts it, watches it by name, and writes down what came of it. While a new
  * file is made the old one stays in use, so a rebuild never leaves a moment without the image.
  */
@@ -16,7 +16,7 @@ type Context = StepContext<WorkerTools>
 /** What the service writes into the strand's memory. */
 export const ImageWork = z.object({
   imageId: z.string(),
-  program: z.enum(['image-build', 'image-import']),
+  program: z.enum(['image-build', 'image-import', 'image-from-backup']),
   input: z.record(z.string(), z.unknown()),
   /** Absolute path of an upload, thrown away at the end. */
   upload: z.string().nullable(),
@@ -26,7 +26,7 @@ export type ImageWork = z.infer<typeof ImageWork>
 /** What a task hands over. */
 const Result = z.object({ digest: z.string(), bytes: z.number(), virtualBytes: z.number() })
 
-const KINDS: readonly OperationKind[] = ['image.build', 'image.import']
+const KINDS: readonly OperationKind[] = ['image.build', 'image.import', 'image.convert']
 const WATCH_MS = 500
 const RESTARTS_MAX = 3
 const HOURS = 3_600_000

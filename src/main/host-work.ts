@@ -26,6 +26,7 @@ export function createHostWork(config: Config, paths: Paths, masterKey: Buffer):
   const places = {
     'image-build': { imagesFolder: paths.images, cacheFolder: join(paths.images, 'cache') },
     'image-import': { imagesFolder: paths.images },
+    'image-from-backup': { imagesFolder: paths.images },
     'backup-upload': {},
     'backup-restore': {},
   }

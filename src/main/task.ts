@@ -9,6 +9,7 @@ if (!folder) throw new Error('usage: task.ts RUN_FOLDER')
 await runTask(folder, {
   'image-build': async (...task) => (await import('./image-tasks.ts')).build(...task),
   'image-import': async (...task) => (await import('./image-tasks.ts')).bringIn(...task),
+  'image-from-backup': async (...task) => (await import('./backup-tasks.ts')).convert(...task),
   'backup-upload': async (...task) => (await import('./backup-tasks.ts')).upload(...task),
   'backup-restore': async (...task) => (await import('./backup-tasks.ts')).restore(...task),
 })

@@ -16,6 +16,7 @@ export const OPERATION_KINDS = [
   'backup.verify',
   'image.build',
   'image.import',
+  'image.convert',
 ] as const
 export type OperationKind = (typeof OPERATION_KINDS)[number]
 

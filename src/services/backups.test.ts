@@ -7,13 +7,16 @@ import { runPolicies } from '../jobs/run-policies.ts'
 import { type InstanceId, newId } from '../model/ids.ts'
 import { SCOPES } from '../model/scopes.ts'
 import * as chunks from '../store/backup-chunks.ts'
+import * as keys from '../store/backup-keys.ts'
 import * as backupRows from '../store/backups.ts'
 import { type Db, execute } from '../store/db.ts'
 import * as hosts from '../store/hosts.ts'
 import * as policies from './backup-policies.ts'
 import * as backups from './backups.ts'
 import type { Ctx } from './ctx.ts'
+import * as images from './images.ts'
 import * as instances from './instances.ts'
+import * as templates from './templates.ts'
 
 const DAY_MS = 86_400_000
 
@@ -358,4 +361,36 @@ test('nothing fires while the instance cannot be backed up; afterwards once', as
   await run()
   await run()
   assert.equal((await backups.list(ctx)).total, 1)
+})
+
+test("a template is its account's alone, and only a completed backup becomes one", async (t) => {
+  const { ctx, stranger, db, instance } = await world(t)
+  ctx.settings = { ...ctx.settings, compute: 'qemu' }
+  const id = await instance()
+  await db.updateTable('host').set({ driver: 'qemu' }).execute()
+  const { backup } = await backups.create(ctx, id)
+  await assert.rejects(templates.convert(ctx, backup.id), { code: 'conflict' })
+  await keys.ensure(db, ctx.caller.accountId, () => Buffer.alloc(32))
+  await complete(db, backup.id, [fresh()])
+  await assert.rejects(templates.convert(stranger, backup.id), { code: 'not_found' })
+  const { image, operation } = await templates.convert(ctx, backup.id)
+  assert.equal(operation.kind, 'image.convert')
+  assert.match(image.name, /^vm-1, /)
+  assert.equal(image.minDiskGib, 1)
+  assert.deepEqual(
+    (await templates.list(ctx)).map(({ id }) => id),
+    [image.id],
+  )
+  assert.deepEqual(await templates.list(stranger), [])
+  await assert.rejects(templates.get(stranger, image.id), { code: 'not_found' })
+  await assert.rejects(images.get(ctx, image.id), { code: 'not_found' }, "the catalogue's own routes do not know it")
+  await assert.rejects(templates.remove(ctx, image.id), { code: 'conflict' })
+  const { input } = (
+    await db.selectFrom('strand').select('state').where('kind', '=', 'image').executeTakeFirstOrThrow()
+  ).state as { input: { manifestBlobId: string } }
+  assert.match(input.manifestBlobId, /^[0-9a-f]{32}$/)
+  await db.deleteFrom('strand').where('kind', '=', 'image').execute()
+  await assert.rejects(templates.remove(stranger, image.id), { code: 'not_found' })
+  await templates.remove(ctx, image.number)
+  await assert.rejects(templates.get(ctx, image.id), { code: 'not_found' })
 })

@@ -22,6 +22,9 @@ export const plans = (ctx: Pick<Ctx, 'db'>): Promise<catalog.Plan[]> => catalog.
 /** Every image of the catalogue, installed or not; its `state` says which. */
 export const images = (ctx: Pick<Ctx, 'db'>): Promise<imageRows.Image[]> => imageRows.list(ctx.db)
 
+/** Those that the caller's account made of its backups (templates.ts). */
+export const ownImages = (ctx: Ctx): Promise<imageRows.Image[]> => imageRows.listOwn(ctx.db, ctx.caller.accountId)
+
 /** The plan that a choice means, the first one when nothing was chosen. */
 export async function choosePlan(ctx: Ctx, id: string | number | undefined): Promise<catalog.Plan> {
   const offered = await plans(ctx)
@@ -43,9 +46,12 @@ export async function chooseRegion(ctx: Ctx, word: string | undefined): Promise<
   return region
 }
 
-/** The image that a choice means, the first installed one when nothing was chosen. Only an installed one will do. */
+/**
+ * The image that a choice means, of the catalogue or the account's own; the first installed one when nothing was chosen.
+ * Only an installed one will do.
+ */
 export async function chooseImage(ctx: Ctx, id: string | number | undefined): Promise<imageRows.Image> {
-  const offered = await images(ctx)
+  const offered = [...(await images(ctx)), ...(await ownImages(ctx))]
   const image = id === undefined ? offered.find(({ state }) => state === 'available') : offered.find(isCalled(id))
   if (!image && id === undefined) throw new CloudError('unavailable', 'no image is installed yet; build or import one')
   if (!image) throw unknown('imageId', id, offered)
@@ -61,9 +67,11 @@ const isCalled = (word: string | number) => (one: { id: string; number: number }
 const howToGet = (image: imageRows.Image): string =>
   image.state === 'building' || image.state === 'importing'
     ? 'wait until it is there'
-    : image.builder
-      ? `the operator can run: havn image build ${image.id}`
-      : `the operator can run: havn image import FILE --sha256 … --os ${image.id}`
+    : image.accountId
+      ? 'delete it and convert the backup again'
+      : image.builder
+        ? `the operator can run: havn image build ${image.id}`
+        : `the operator can run: havn image import FILE --sha256 … --os ${image.id}`
 
 function unknown(field: string, given: string | number | undefined, offered: readonly { id: string }[]): CloudError {
   const noun = field.replace(/Id$/, '')

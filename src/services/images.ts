@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { startStrand } from '../jobs/engine/start.ts'
 import { type ImageWork, imageStrand, imageStrandId } from '../jobs/image.ts'
 import type { ImageState } from '../model/catalog.ts'
-import { CloudError, invalidField } from '../model/errors.ts'
+import { CloudError, invalidField, notFound } from '../model/errors.ts'
 import { atomically } from '../store/db.ts'
 import * as hosts from '../store/hosts.ts'
 import * as images from '../store/images.ts'
@@ -24,12 +24,19 @@ export interface Accepted {
 
 export async function get(ctx: Ctx, id: string): Promise<images.Image> {
   allow(ctx, 'images:read')
-  return images.get(ctx.db, id)
+  return ofCatalogue(ctx, id)
+}
+
+/** Accounts' own images are theirs alone: templates.ts. */
+async function ofCatalogue(ctx: Ctx, id: string): Promise<images.Image> {
+  const image = await images.get(ctx.db, id)
+  if (image.accountId !== null) throw notFound('image', id)
+  return image
 }
 
 export async function build(ctx: Ctx, id: string): Promise<Accepted> {
   allow(ctx, 'images:write')
-  const { builder } = await images.get(ctx.db, id)
+  const { builder } = await ofCatalogue(ctx, id)
   if (!builder) {
     throw new CloudError(
       'conflict',
@@ -48,7 +55,7 @@ export interface ImportInput {
 
 export async function importFrom(ctx: Ctx, id: string, { source, format, sha256 }: ImportInput): Promise<Accepted> {
   allow(ctx, 'images:write')
-  await images.get(ctx.db, id)
+  await ofCatalogue(ctx, id)
   if (source.kind === 'url') {
     if (!sha256) throw invalidField('sha256', 'give the SHA-256 that the publisher names for the file')
     const input = { source: { url: source.url, sha256 }, format }
@@ -91,6 +98,7 @@ export async function remove(ctx: Ctx, id: string): Promise<images.Image> {
   allow(ctx, 'images:write')
   if (ctx.settings.compute !== 'qemu') throw new CloudError('conflict', 'a simulator has no image files')
   return atomically(ctx.db, async (tx) => {
+    await ofCatalogue({ ...ctx, db: tx }, id)
     const image = await images.lock(tx, id)
     if (await operations.findOpen(tx, imageStrandId(id))) {
       throw new CloudError(
@@ -127,7 +135,7 @@ export async function receiveUpload(
   signal: AbortSignal,
 ): Promise<UploadProgress> {
   allow(ctx, 'images:write')
-  await images.get(ctx.db, id)
+  await ofCatalogue(ctx, id)
   const whole = uploadFile(ctx, id)
   const part = `${whole}.part`
   const received = (await sizeOf(part)) ?? 0

@@ -30,7 +30,7 @@ import * as operations from '../store/operations.ts'
 import * as restores from '../store/restores.ts'
 import * as statistics from '../store/stats.ts'
 import * as strands from '../store/strands.ts'
-import { chooseImage, choosePlan, chooseRegion, findRegion, images as listImages } from './catalog.ts'
+import { chooseImage, choosePlan, chooseRegion, findRegion, images as listImages, ownImages } from './catalog.ts'
 import { allow, type Ctx, visibleAccount } from './ctx.ts'
 import { type BackupRef, findCompleted, type Restorable } from './restorable.ts'
 import * as storedKeys from './ssh-keys.ts'
@@ -166,7 +166,7 @@ function misfitOf(image: Image, { memoryMib, diskGib }: Pick<Instance, 'memoryMi
 /** The installed images that it is large enough for. */
 export async function images(ctx: Ctx, ref: Ref): Promise<Image[]> {
   const instance = await get(ctx, ref)
-  return (await listImages(ctx)).filter(
+  return [...(await listImages(ctx)), ...(await ownImages(ctx))].filter(
     (image) => image.state === 'available' && misfitOf(image, instance, '') === null,
   )
 }

@@ -177,6 +177,8 @@ export async function sweep(tx: Db, accountId: AccountId, graceMinutes: number):
       UNION ALL SELECT coalesce(o.created_at, i.created_at) FROM instance i
         LEFT JOIN operation o ON o.resource_id = i.id AND o.state IN ('pending', 'running')
         WHERE i.account_id = ${accountId} AND i.restore_backup_id IS NOT NULL
+      UNION ALL SELECT created_at FROM operation
+        WHERE account_id = ${accountId} AND kind = 'image.convert' AND state IN ('pending', 'running')
     ) AS work`.execute(tx)
   const before = times[0]!.before
   const { rows: chunks } = await sql<{ id: string }>`

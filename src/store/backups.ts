@@ -268,6 +268,27 @@ export async function findBase(
   return found
 }
 
+export interface RestoreSource {
+  backupId: BackupId
+  /** Sealed with the master key, base64. */
+  sealedKey: string
+  /** 32 hex digits. */
+  manifestBlobId: string
+  manifestBytes: number
+}
+
+/** What whoever restores a completed backup must be told. */
+export async function findSource(db: Db, id: BackupId): Promise<RestoreSource | undefined> {
+  const { rows } = await sql<Omit<RestoreSource, 'sealedKey'> & { sealed: Buffer }>`
+    SELECT b.id AS "backupId", k.sealed, replace(m.id::text, '-', '') AS "manifestBlobId",
+      m.stored_bytes AS "manifestBytes"
+    FROM backup b JOIN blob m ON m.id = b.manifest_blob_id JOIN backup_key k ON k.account_id = b.account_id
+    WHERE b.id = ${id} AND b.state = 'completed'`.execute(db)
+  if (!rows[0]) return undefined
+  const { sealed, ...source } = rows[0]
+  return { ...source, sealedKey: sealed.toString('base64') }
+}
+
 /** Steps in which a backup has, or may still have, a part of the instance in its hands. */
 const BUSY_STEPS = ['open', 'upload', 'publish', 'close', 'undo', 'remove'] as const
 

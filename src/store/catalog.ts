@@ -8,7 +8,7 @@ import * as storageTiers from './storage-tiers.ts'
 export async function sync(tx: Db, catalog: Catalog): Promise<void> {
   await tx.updateTable('region').set({ retired: true }).execute()
   await tx.updateTable('plan').set({ retired: true }).execute()
-  await tx.updateTable('image').set({ retired: true }).execute()
+  await tx.updateTable('image').set({ retired: true }).where('account_id', 'is', null).execute()
   for (const [position, region] of catalog.regions.entries()) {
     const values = {
       position,

@@ -1,11 +1,14 @@
 import { sql } from 'kysely'
 import type { ImageState, Names } from '../model/catalog.ts'
 import { notFound } from '../model/errors.ts'
+import type { AccountId } from '../model/ids.ts'
 import type { Db } from './db.ts'
 import * as events from './events.ts'
 
 export interface Image {
   id: string
+  /** Whose own it is; null = everybody's, of the catalogue. */
+  accountId: AccountId | null
   number: number
   name: string
   family: string
@@ -25,6 +28,7 @@ export interface Image {
 
 const COLUMNS = [
   'id',
+  'account_id as accountId',
   'number',
   'name',
   'family',
@@ -42,8 +46,62 @@ const COLUMNS = [
   'updated_at as updatedAt',
 ] as const
 
+/** Of the catalogue. */
 export const list = (db: Db): Promise<Image[]> =>
-  db.selectFrom('image').select(COLUMNS).where('retired', '=', false).orderBy('position').execute()
+  db
+    .selectFrom('image')
+    .select(COLUMNS)
+    .where('retired', '=', false)
+    .where('account_id', 'is', null)
+    .orderBy('position')
+    .execute()
+
+/** The account's own, oldest first. */
+export const listOwn = (db: Db, accountId: AccountId): Promise<Image[]> =>
+  db
+    .selectFrom('image')
+    .select(COLUMNS)
+    .where('retired', '=', false)
+    .where('account_id', '=', accountId)
+    .orderBy('number')
+    .execute()
+
+export interface NewOwnImage {
+  accountId: AccountId
+  name: string
+  /** What the disk once began with. */
+  like: Pick<Image, 'family' | 'version' | 'isWindows' | 'minMemoryMib'>
+  minDiskGib: number
+}
+
+/** It is `importing` until its strand has made the file. */
+export async function insertOwn(tx: Db, image: NewOwnImage): Promise<string> {
+  const { rows } = await sql<{ number: number }>`SELECT nextval('image_own_number') AS number`.execute(tx)
+  const { number } = rows[0]!
+  const id = `own-${number}`
+  await tx
+    .insertInto('image')
+    .values({
+      id,
+      number,
+      account_id: image.accountId,
+      position: number,
+      name: image.name,
+      family: image.like.family,
+      version: image.like.version,
+      is_windows: image.like.isWindows,
+      min_memory_mib: image.like.minMemoryMib,
+      min_disk_gib: image.minDiskGib,
+      state: 'importing',
+    })
+    .execute()
+  return id
+}
+
+/** Nobody sees it any more; the row stays, because instances may have begun with it. */
+export async function retire(tx: Db, id: string): Promise<void> {
+  await tx.updateTable('image').set({ retired: true }).where('id', '=', id).execute()
+}
 
 export const find = (db: Db, id: string): Promise<Image | undefined> =>
   db.selectFrom('image').select(COLUMNS).where('retired', '=', false).where('id', '=', id).executeTakeFirst()
@@ -91,7 +149,12 @@ export async function change(tx: Db, id: string, change: ImageChange): Promise<v
 
 /** A simulator has no files: whatever the catalogue names can be had. */
 export async function makeAllAvailable(tx: Db): Promise<void> {
-  await tx.updateTable('image').set({ state: 'available', state_reason: null }).where('retired', '=', false).execute()
+  await tx
+    .updateTable('image')
+    .set({ state: 'available', state_reason: null })
+    .where('retired', '=', false)
+    .where('account_id', 'is', null)
+    .execute()
 }
 
 /** Digests that an image row or a disk needs; every other file in the catalogue folder is left over. */

@@ -118,6 +118,7 @@ export interface Schema {
   }
   image: {
     id: string
+    account_id: AccountId | null
     number: number
     position: number
     name: string

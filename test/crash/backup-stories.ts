@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import type { InstanceId } from '../../src/model/ids.ts'
 import * as policies from '../../src/services/backup-policies.ts'
 import * as backups from '../../src/services/backups.ts'
+import * as catalog from '../../src/services/catalog.ts'
 import * as instances from '../../src/services/instances.ts'
+import * as templates from '../../src/services/templates.ts'
 import { createRunning, createStopped, reaches, type Story, state, strandEnds } from './story.ts'
 import type { TaskEnd } from './tasks.ts'
 import type { World } from './world.ts'
@@ -143,6 +145,23 @@ const STORIES: readonly Story[] = [
     },
   },
   {
+    name: 'a backup becomes an image of its account',
+    ends: 'available',
+    operations: { 'image.convert': 'succeeded' },
+    async tell(world) {
+      const backup = await backUp(world, await createRunning(world))
+      const { image } = await templates.convert(world.ctx, backup, { name: 'golden' })
+      const strand = `image_${image.id}`
+      await strandEnds(world, strand)
+      const found = await templates.get(world.ctx, image.number)
+      assert.equal(found.digest, 'd'.repeat(64))
+      const { instance } = await instances.create(world.ctx, { hostname: 'golden', imageId: image.id })
+      await reaches(world, instance.id, 'running')
+      assert.ok(!(await catalog.images(world.ctx)).some(({ id }) => id === image.id))
+      return strand
+    },
+  },
+  {
     name: 'a policy fires',
     ends: 'completed',
     operations: SUCCEEDED,
@@ -161,6 +180,6 @@ const STORIES: readonly Story[] = [
   },
 ]
 
-const STEPS = ['open', 'upload', 'publish', 'close', 'undo', 'kept', 'remove']
+const STEPS = ['open', 'upload', 'publish', 'close', 'undo', 'kept', 'remove', 'work', 'clean']
 
 export const BACKUP_STORIES: readonly Story[] = STORIES.map((story) => ({ ...story, about: STEPS }))

@@ -21,7 +21,7 @@ export interface TaskStatus {
   value?: unknown
   error?: { code: ErrorCode; message: string }
 }
-export type TaskProgramName = 'image-build' | 'image-import' | 'backup-upload' | 'backup-restore'
+export type TaskProgramName = 'image-build' | 'image-import' | 'image-from-backup' | 'backup-upload' | 'backup-restore'
 
 export interface Tasks {
   /** It runs or has ended, with whatever input it was first given. Twice is once, also across crashes of the caller. */

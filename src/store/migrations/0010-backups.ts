@@ -125,4 +125,9 @@ CREATE INDEX receipt_backup ON receipt (backup_id, number);
 ALTER TABLE instance
   ADD COLUMN source_backup_id text REFERENCES backup,  -- what its first disk comes from, instead of the image
   ADD COLUMN restore_backup_id text REFERENCES backup; -- what is being restored in place
+
+-- An image that an account made of one of its backups: nobody else sees it. The catalogue's own have no account.
+ALTER TABLE image ADD COLUMN account_id text REFERENCES account;
+CREATE SEQUENCE image_own_number START WITH 100001;
+CREATE INDEX image_account ON image (account_id, number) WHERE account_id IS NOT NULL;
 `
