@@ -9,41 +9,18 @@ import { type TestContext, test } from 'node:test'
 import { sql } from 'kysely'
 import { readChunkList } from '../../src/drivers/backups/chunk-list.ts'
 import { run } from '../../src/lib/run.ts'
-import { type AccountId, newIdentity } from '../../src/model/ids.ts'
+import type { AccountId } from '../../src/model/ids.ts'
 import { SCOPES } from '../../src/model/scopes.ts'
 import { link } from '../../src/services/backup-downloads.ts'
-import { signLink } from '../../src/services/backup-signature.ts'
 import * as backups from '../../src/services/backups.ts'
 import type { Ctx } from '../../src/services/ctx.ts'
 import * as instances from '../../src/services/instances.ts'
-import { type BackupStage, backupStage, MIB, rawDisk, type Uploaded } from '../backup-stage.ts'
-import { type Cloud, startCloud } from '../cloud.ts'
+import { publishBackup, signedUrl } from '../backup-rows.ts'
+import { backupStage, MIB, rawDisk } from '../backup-stage.ts'
+import { startCloud } from '../cloud.ts'
 import { eventually } from '../eventually.ts'
 
 const DISK = 70 * MIB + 1536
-
-/** Rows as the strand of a backup writes them. */
-async function publish({ db }: Cloud, { sealedKey }: BackupStage, uploaded: Uploaded): Promise<string> {
-  const [account] = (await sql<{ id: string }>`SELECT id FROM account`.execute(db)).rows
-  const [instance] = (await sql<{ id: string }>`SELECT id FROM instance`.execute(db)).rows
-  const shortId = `bk-${uploaded.backupId.slice(-8)}`
-  await sql`INSERT INTO backup_key (account_id, sealed) VALUES (${account!.id}, ${Buffer.from(sealedKey, 'base64')})
-    ON CONFLICT DO NOTHING`.execute(db)
-  await sql`INSERT INTO blob (id, plain_bytes, stored_bytes)
-    VALUES (${uploaded.manifestBlobId}, ${uploaded.manifestBytes}, ${uploaded.manifestBytes})`.execute(db)
-  await sql`INSERT INTO backup (id, uuid, short_id, account_id, instance_id, kind, state, origin, manifest_blob_id,
-      completed_at)
-    VALUES (${uploaded.backupId}, ${newIdentity('backup').uuid}, ${shortId}, ${account!.id}, ${instance!.id}, 'manual',
-      'completed', '{"name": "the \\"best\\" one"}', ${uploaded.manifestBlobId}, cloud_now())`.execute(db)
-  return shortId
-}
-
-async function signedUrl({ db, context, s3Url }: Cloud, shortId: string): Promise<string> {
-  const { rows } = await sql<{ seconds: number }>`SELECT extract(epoch FROM cloud_now())::int8 AS seconds`.execute(db)
-  const expires = rows[0]!.seconds + 3600
-  const signature = signLink(context.settings.masterKey, { shortId, expires })
-  return `${s3Url}/.havn/backups/${shortId}.qcow2?expires=${expires}&signature=${signature}`
-}
 
 async function scene(t: TestContext) {
   const cloud = await startCloud(t)
@@ -57,7 +34,7 @@ async function scene(t: TestContext) {
     { offset: 70 * MIB, bytes: randomBytes(1536) },
   ])
   const uploaded = await stage.upload({ source, diskBytes: DISK })
-  const shortId = await publish(cloud, stage, uploaded)
+  const shortId = await publishBackup(cloud, stage, uploaded)
   return { cloud, stage, source, uploaded, shortId, url: await signedUrl(cloud, shortId) }
 }
 
