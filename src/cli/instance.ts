@@ -10,6 +10,10 @@ import { sshLine, sshTarget } from './ssh-line.ts'
 
 const NAME = ['NAME'] as const
 
+const PASSWORD_OPTION = {
+  'generate-password': { type: 'boolean', help: 'make a root password (./havn credential show NAME tells it)' },
+} as const
+
 const create: Command = {
   name: 'instance create',
   summary: 'create an instance',
@@ -27,6 +31,7 @@ const create: Command = {
     },
     hostname: { type: 'string', value: 'HOST', help: 'default: made from the name' },
     backups: { type: 'boolean', help: 'is backed up by itself' },
+    ...PASSWORD_OPTION,
     ...WAIT_OPTIONS,
     ...JSON_OPTION,
   },
@@ -46,6 +51,7 @@ const create: Command = {
         ...(hostname !== undefined && { hostname }),
         ...(stored.length > 0 && { sshKeyIds: stored }),
         ...(args.flag('backups') && { automaticBackups: true }),
+        ...(args.flag('generate-password') && { generatePassword: true }),
       },
     })
     return answer(cli, args, made)
@@ -187,6 +193,25 @@ const power = (verb: 'start' | 'stop' | 'reboot', call: Call & `${string}Instanc
   run: async (cli, args) => answer(cli, args, (await cli.client.call(call, { id: args.at.NAME! })) as InstanceAccepted),
 })
 
+const rebuild: Command = {
+  name: 'instance rebuild',
+  summary: 'give an instance another disk; what is on the old one and its snapshots are lost',
+  positionals: NAME,
+  options: {
+    image: { type: 'string', value: 'IMAGE', help: 'what the new disk begins with (./havn image list)' },
+    ...PASSWORD_OPTION,
+    ...WAIT_OPTIONS,
+    ...JSON_OPTION,
+  },
+  async run(cli, args) {
+    const imageId = args.text('image')
+    if (imageId === undefined)
+      throw new CliError('usage', 'instance rebuild needs --image IMAGE; ./havn image list shows them')
+    const body = { imageId, generatePassword: args.flag('generate-password') }
+    return answer(cli, args, await cli.client.call('rebuildInstance', { id: args.at.NAME!, body }))
+  },
+}
+
 const remove: Command = {
   name: 'instance delete',
   summary: 'delete an instance; for some hours it can be recovered',
@@ -238,6 +263,7 @@ export const instanceCommands: readonly Command[] = [
   power('start', 'startInstance'),
   power('stop', 'stopInstance'),
   power('reboot', 'rebootInstance'),
+  rebuild,
   remove,
   log,
 ]

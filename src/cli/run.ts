@@ -3,6 +3,7 @@ import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { accountCommands, keyCommands } from './account.ts'
 import { bucketCommands } from './bucket.ts'
 import type { Args, Cli, Command, Option } from './command.ts'
+import { credentialCommands } from './credential.ts'
 import { CliError, EXIT } from './exit.ts'
 import { imageCommands } from './image.ts'
 import { instanceCommands } from './instance.ts'
@@ -19,6 +20,7 @@ export const COMMANDS: readonly Command[] = [
   status,
   ssh,
   ...instanceCommands,
+  ...credentialCommands,
   metrics,
   ...snapshotCommands,
   ...imageCommands,

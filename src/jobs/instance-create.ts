@@ -15,7 +15,7 @@ import type { WorkerTools } from './tools.ts'
 type Context = StepContext<WorkerTools>
 
 /** The operations that end when the machine is up. */
-const UP: readonly OperationKind[] = ['instance.create', 'instance.start', 'instance.reboot']
+const UP: readonly OperationKind[] = ['instance.create', 'instance.start', 'instance.reboot', 'instance.rebuild']
 
 const NO_ROOM_WAIT_MS = 2_000
 const BOOT_SLOT_WAIT_MS = 300

@@ -27,7 +27,7 @@ const BUTTON_AGAIN_MS = 10_000
 /** Where a strand rests. Compares what is wished with what is seen; the row's state says what the last wish was. */
 export async function settle(
   context: Context,
-): Promise<Outcome<'boot' | 'shutdown' | 'halt' | 'revive' | 'settle' | 'snapshot' | 'restore'>> {
+): Promise<Outcome<'boot' | 'shutdown' | 'halt' | 'revive' | 'settle' | 'snapshot' | 'restore' | 'rebuild'>> {
   const { id, db, tools } = context
   const instanceId = id as InstanceId
   const instance = await instances.get(db, instanceId)
@@ -40,6 +40,8 @@ export async function settle(
     case 'stopping':
     case 'rebooting':
       return goto('shutdown')
+    case 'rebuilding':
+      return goto('rebuild')
     case 'running': {
       const seen = await tools.compute.observe(instanceId)
       if (seen.power === 'running') return restOrSnapshot(context)

@@ -6,6 +6,7 @@
  *                                  settle → revive → boot              a guest that died
  *   (place | settle) → restore → swap → (boot | settle)                the disk of a backup
  *                                  settle ⇄ snapshot                   take, go back to or delete one
+ *                                  settle → rebuild → place            another disk
  *   any → remove → kept → purge                                        the intent `delete`
  */
 import { CloudError } from '../model/errors.ts'
@@ -18,6 +19,7 @@ import { defineStrand, goto, type StepContext } from './engine/strand.ts'
 import { boot, disk, place, ready } from './instance-create.ts'
 import { kept, purge, remove } from './instance-delete.ts'
 import { halt, NOT_DELETE, revive, settle, shutdown } from './instance-power.ts'
+import { rebuild } from './instance-rebuild.ts'
 import { refuseRestore, restore, swap } from './instance-restore.ts'
 import { snapshot } from './instance-snapshot.ts'
 import type { WorkerTools } from './tools.ts'
@@ -36,6 +38,7 @@ export const instanceStrand = defineStrand<WorkerTools>()({
     shutdown: { run: shutdown, deadlineMs: 70 * MINUTE },
     halt: { run: halt, deadlineMs: 5 * MINUTE },
     revive: { run: revive, deadlineMs: 10 * MINUTE },
+    rebuild: { run: rebuild, deadlineMs: 5 * MINUTE },
     restore: { run: restore, deadlineMs: 12 * 60 * MINUTE },
     swap: { run: swap, deadlineMs: 30 * MINUTE },
     snapshot: { run: snapshot, deadlineMs: 15 * MINUTE },

@@ -26,13 +26,14 @@ export const TRANSIENT_STATES: readonly InstanceState[] = [
   'deleting',
 ]
 
-export type InstanceAction = 'start' | 'stop' | 'reboot'
+export type InstanceAction = 'start' | 'stop' | 'reboot' | 'rebuild'
 
 /** Deleting is not here: it is an intent, accepted in every state, and it wins. */
 const ALLOWED_FROM: Record<InstanceAction, readonly InstanceState[]> = {
   start: ['stopped', 'failed'],
   stop: ['running', 'failed'],
   reboot: ['running'],
+  rebuild: ['running', 'stopped', 'failed'],
 }
 
 export const canInstance = (action: InstanceAction, state: InstanceState): boolean =>

@@ -7,6 +7,7 @@ export const OPERATION_KINDS = [
   'instance.start',
   'instance.stop',
   'instance.reboot',
+  'instance.rebuild',
   'instance.delete',
   'instance.restore',
   'snapshot.create',

@@ -33,6 +33,7 @@ import * as strands from '../store/strands.ts'
 import { chooseImage, choosePlan, chooseRegion, findRegion, images as listImages, ownImages } from './catalog.ts'
 import { allow, type Ctx, visibleAccount } from './ctx.ts'
 import { type BackupRef, findCompleted, type Restorable } from './restorable.ts'
+import { chooseRootPassword, keepRootPassword, type PasswordWish } from './root-password.ts'
 import * as storedKeys from './ssh-keys.ts'
 
 export type { Instance }
@@ -84,7 +85,7 @@ async function find(ctx: Ctx, ref: Ref): Promise<Instance> {
   return instance
 }
 
-export interface CreateInput {
+export interface CreateInput extends PasswordWish {
   /** What people call it; the host name when absent. */
   name?: string
   hostname?: string
@@ -98,8 +99,6 @@ export interface CreateInput {
   sshKeys?: readonly string[]
   /** Stored keys of the account. */
   sshKeyIds?: readonly (string | number)[]
-  /** crypt(3) form, for root. */
-  passwordHash?: string
   /** Default: no. */
   automaticBackups?: boolean
   /**
@@ -115,6 +114,7 @@ export async function create(ctx: Ctx, given: CreateInput): Promise<Accepted> {
   const input = backup ? asBefore(given, backup.origin) : given
   const hostname = hostnameOf(input)
   const sshKeys = await chooseSshKeys(ctx, input)
+  const rootPassword = chooseRootPassword(input)
   const [plan, region, image] = [
     await choosePlan(ctx, input.planId),
     await chooseRegion(ctx, input.regionId),
@@ -142,10 +142,11 @@ export async function create(ctx: Ctx, given: CreateInput): Promise<Accepted> {
       diskGib: plan.diskGib,
       mac: newMac(),
       sshKeys: ctx.settings.ownSshKey ? [...sshKeys, ctx.settings.ownSshKey] : sshKeys,
-      passwordHash: input.passwordHash ?? null,
+      passwordHash: rootPassword.hash,
     })
     if (input.automaticBackups) await backupPolicies.setEnabled(tx, identity.id, true)
     if (backup) await restores.begin(tx, identity.id, backup.id, { isFirst: true })
+    await keepRootPassword(ctx, tx, identity.id, rootPassword)
     await allocateAddresses(tx, region.id, identity.id)
     await startStrand(tx, instanceStrand, identity.id)
     const operation = await openOperation(ctx, tx, 'instance.create', identity.id)
@@ -294,6 +295,40 @@ async function power(ctx: Ctx, ref: Ref, wish: PowerChange): Promise<Accepted> {
       desiredPower: action === 'stop' ? 'off' : 'on',
     })
     const operation = await openOperation(ctx, tx, `instance.${action}`, id)
+    await strands.wake(tx, id)
+    return { instance: await instances.get(tx, id), operation }
+  })
+}
+
+export interface RebuildInput extends PasswordWish {
+  /** Id or number. */
+  imageId: string | number
+}
+
+/**
+ * Another disk from an image: identity, plan, addresses and SSH keys stay, what was on the disk goes, its snapshots and
+ * credentials too. The instance runs afterwards.
+ */
+export async function rebuild(ctx: Ctx, ref: Ref, input: RebuildInput): Promise<Accepted> {
+  allow(ctx, 'instances:write')
+  const { id } = await find(ctx, ref)
+  const image = await chooseImage(ctx, input.imageId)
+  const rootPassword = chooseRootPassword(input)
+  return atomically(ctx.db, async (tx) => {
+    const row = await instances.lock(tx, id)
+    if (row.delete_requested_at) throw notFound('instance', String(ref))
+    const misfit = misfitOf(image, { memoryMib: row.memory_mib, diskGib: row.disk_gib }, 'the instance')
+    if (misfit) throw invalidField('imageId', misfit, input.imageId)
+    if (row.suspended_reason !== null) {
+      throw new CloudError('conflict', `the instance is suspended: ${row.suspended_reason}`, { state: 'suspended' })
+    }
+    if (!canInstance('rebuild', row.state)) {
+      throw new CloudError('conflict', `cannot rebuild an instance that is ${row.state}`, { state: row.state })
+    }
+    const operation = await openOperation(ctx, tx, 'instance.rebuild', id)
+    await instances.wishRebuild(tx, id, { imageId: image.id, passwordHash: rootPassword.hash })
+    await keepRootPassword(ctx, tx, id, rootPassword)
+    await instances.change(tx, id, { state: 'rebuilding', desiredPower: 'on' })
     await strands.wake(tx, id)
     return { instance: await instances.get(tx, id), operation }
   })

@@ -4,6 +4,7 @@ import { notFound } from '../model/errors.ts'
 import { type AccountId, type HostId, type InstanceId, isUuid } from '../model/ids.ts'
 import type { InstanceState, Power } from '../model/instance.ts'
 import type { InstanceSpec } from '../model/instance-spec.ts'
+import * as credentials from './credentials.ts'
 import type { Db } from './db.ts'
 import * as events from './events.ts'
 import type { Schema } from './schema.ts'
@@ -408,6 +409,7 @@ export async function markPurged(tx: Db, id: InstanceId): Promise<void> {
     .set({ host_id: null, ssh_port: null, ssh_keys: [], password_hash: null, updated_at: sql<Date>`cloud_now()` })
     .where('id', '=', id)
     .execute()
+  await credentials.forget(tx, id)
 }
 
 export async function place(
@@ -418,6 +420,54 @@ export async function place(
   await tx
     .updateTable('instance')
     .set({ host_id: at.hostId, image_digest: at.imageDigest, ssh_port: at.sshPort })
+    .where('id', '=', id)
+    .execute()
+}
+
+/** What is to be put on its disk; null when nothing is. */
+export async function findRebuild(db: Db, id: InstanceId): Promise<{ imageId: string; generation: number } | null> {
+  const row = await db
+    .selectFrom('instance')
+    .select(['rebuild_image_id as imageId', 'generation'])
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow()
+  return row.imageId === null ? null : { imageId: row.imageId, generation: row.generation }
+}
+
+export async function wishRebuild(
+  tx: Db,
+  id: InstanceId,
+  { imageId, passwordHash }: { imageId: string; passwordHash: string | null },
+): Promise<void> {
+  const wish = { rebuild_image_id: imageId, password_hash: passwordHash }
+  await tx.updateTable('instance').set(wish).where('id', '=', id).execute()
+}
+
+export async function forgetRebuild(tx: Db, id: InstanceId): Promise<void> {
+  const nothing = { rebuild_image_id: null, password_hash: null }
+  await tx.updateTable('instance').set(nothing).where('id', '=', id).execute()
+}
+
+/** From here on its disk is the next generation's, which nobody has seen boot. */
+export async function install(
+  tx: Db,
+  id: InstanceId,
+  { imageId, imageDigest }: { imageId: string; imageDigest: string | null },
+): Promise<void> {
+  await tx
+    .updateTable('instance')
+    .set({
+      image_id: imageId,
+      image_digest: imageDigest,
+      rebuild_image_id: null,
+      source_backup_id: null,
+      restore_backup_id: null,
+      generation: sql<number>`generation + 1`,
+      provisioned_at: null,
+      started_at: null,
+      crash_count: 0,
+      updated_at: sql<Date>`cloud_now()`,
+    })
     .where('id', '=', id)
     .execute()
 }

@@ -27,6 +27,8 @@ import {
 } from './story.ts'
 import { createWorld, FAULTS, type World } from './world.ts'
 
+const instanceRow = (world: World, id: InstanceId) =>
+  world.db.selectFrom('instance').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
 const statesOfSnapshots = async (world: World, id: InstanceId) =>
   (await snapshots.list(world.ctx, id)).items.map(({ name, state }) => `${name} ${state}`)
 const TAKE = { needs: 'any', uniqueName: true, max: 10 } as const
@@ -226,6 +228,84 @@ const STORIES: readonly Story[] = [
       await strandEnds(world, id)
       const rows = await world.db.selectFrom('snapshot').select('id').where('instance_id', '=', id).execute()
       assert.deepEqual(rows, [])
+      return id
+    },
+  },
+  {
+    name: 'rebuild',
+    ends: 'running',
+    operations: {
+      'instance.create': 'succeeded',
+      'snapshot.create': 'succeeded',
+      'instance.rebuild': 'succeeded',
+    },
+    async tell(world) {
+      const id = await createRunning(world)
+      const before = await instances.get(world.ctx, id)
+      world.simulator.write(id, 'old')
+      await snapshots.create(world.ctx, id, { ...TAKE, name: 'old', withMemory: true })
+      await isIdle(world, id)
+      await instances.rebuild(world.ctx, id, { imageId: 'micro', generatePassword: true })
+      await isIdle(world, id)
+      const after = await instances.get(world.ctx, id)
+      const same = ({ uuid, number, ipv4, ipv6, mac, hostname }: instances.Instance) =>
+        [uuid, number, ipv4, ipv6, mac, hostname].join()
+      assert.equal(same(after), same(before))
+      assert.ok(after.provisionedAt! > before.provisionedAt!, 'its banner was seen again')
+      const { generation } = await instanceRow(world, id)
+      assert.equal(generation, 2, 'once')
+      assert.equal(world.simulator.read(id), '')
+      assert.deepEqual(await statesOfSnapshots(world, id), [])
+      const disks = (await world.simulator.resources()).filter(
+        ({ kind, instanceId }) => kind === 'disk' && instanceId === id,
+      )
+      assert.deepEqual(
+        disks.map(({ name }) => name),
+        [`${id}/disk-2`],
+      )
+      return id
+    },
+  },
+  {
+    name: 'rebuild a stopped instance from an image that is removed meanwhile',
+    ends: 'stopped',
+    operations: { 'instance.create': 'succeeded', 'instance.stop': 'succeeded', 'instance.rebuild': 'failed' },
+    async tell(world) {
+      const id = await createStopped(world)
+      const other = { id: 'other', number: 99, position: 99, name: 'Other', family: 'other', version: '1' }
+      await world.db
+        .insertInto('image')
+        .values({ ...other, is_windows: false, min_memory_mib: 1, min_disk_gib: 1, builder: null })
+        .onConflict((conflict) => conflict.column('id').doNothing())
+        .execute()
+      await world.db.transaction().execute(async (tx) => {
+        await tx.updateTable('image').set({ state: 'available' }).where('id', '=', 'other').execute()
+        await instances.rebuild({ ...world.ctx, db: tx }, id, { imageId: 'other' })
+        await tx.updateTable('image').set({ state: 'absent' }).where('id', '=', 'other').execute()
+      })
+      await isIdle(world, id)
+      const row = await instanceRow(world, id)
+      assert.deepEqual([row.generation, row.image_id, row.rebuild_image_id], [1, 'micro', null])
+      return id
+    },
+  },
+  {
+    name: 'delete while it is rebuilt',
+    ends: 'deleted',
+    operations: {
+      'instance.create': 'succeeded',
+      'instance.rebuild': 'cancelled',
+      'instance.delete': 'succeeded',
+    },
+    interrupted: 'ready',
+    async tell(world) {
+      const id = await createRunning(world)
+      world.simulator.neverReady(id)
+      const booted = world.visited.filter((step) => step === 'ready').length
+      await instances.rebuild(world.ctx, id, { imageId: 'micro' })
+      await world.until('it boots', async () => world.visited.filter((step) => step === 'ready').length > booted)
+      await instances.remove(world.ctx, id, { purge: true })
+      await strandEnds(world, id)
       return id
     },
   },

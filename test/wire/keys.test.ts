@@ -10,7 +10,7 @@ import { leaseweb } from '../../src/dialects/leaseweb/dialect.ts'
 import { native } from '../../src/dialects/native/dialect.ts'
 import { vpsorg } from '../../src/dialects/vpsorg/dialect.ts'
 import { wayscloud } from '../../src/dialects/wayscloud/dialect.ts'
-import { census, startWire, until } from './wire.ts'
+import { census, startWire, until, type Wire } from './wire.ts'
 
 /** The statuses for: no key, a wrong key, a read-only key of the owner, an expired key, a key of another account. */
 type Row = readonly [none: number, wrong: number, reader: number, expired: number, other: number]
@@ -44,6 +44,10 @@ const TABLE: Record<string, Row> = {
   'POST /havn/v1/instances/{id}/start': WRITE,
   'POST /havn/v1/instances/{id}/stop': WRITE,
   'POST /havn/v1/instances/{id}/reboot': WRITE,
+  'POST /havn/v1/instances/{id}/rebuild': WRITE,
+  'GET /havn/v1/instances/{id}/credentials': READ,
+  'PUT /havn/v1/instances/{id}/credentials': WRITE,
+  'POST /havn/v1/instances/{id}/credentials/reveal': WRITE,
   'GET /havn/v1/instances/{id}/log': READ,
   'GET /havn/v1/instances/{id}/stats': READ,
   'GET /havn/v1/instances/{id}/metrics': READ,
@@ -159,6 +163,16 @@ const TABLE: Record<string, Row> = {
   'POST /cloud/v2/virtualServers/{virtualServerId}/powerOff': LSW_WRITE,
   'POST /cloud/v2/virtualServers/{virtualServerId}/reboot': LSW_WRITE,
   'GET /cloud/v2/virtualServers/{virtualServerId}/templates': LSW_READ,
+  'POST /cloud/v2/virtualServers/{virtualServerId}/reinstall': LSW_WRITE,
+  'PUT /cloud/v2/virtualServers/{virtualServerId}/credentials': LSW_WRITE,
+  'GET /cloud/v2/virtualServers/{virtualServerId}/credentials/{credentialType}': LSW_READ,
+  'GET /cloud/v2/virtualServers/{virtualServerId}/credentials/{credentialType}/{username}': LSW_WRITE, // it tells a secret
+  'GET /cloud/v2/virtualServers/{virtualServerId}/metrics/datatraffic': LSW_READ,
+  'GET /cloud/v2/virtualServers/{virtualServerId}/snapshots': LSW_READ,
+  'POST /cloud/v2/virtualServers/{virtualServerId}/snapshots': LSW_WRITE,
+  'GET /cloud/v2/virtualServers/{virtualServerId}/snapshots/{snapshotId}': LSW_READ,
+  'DELETE /cloud/v2/virtualServers/{virtualServerId}/snapshots/{snapshotId}': LSW_WRITE,
+  'POST /cloud/v2/virtualServers/{virtualServerId}/snapshots/{snapshotId}/restore': LSW_WRITE,
 }
 
 const SSH_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3Q5rT8nN3yYkqV0o1mXb2c4d5e6f7g8h9i0jKLMNOP'
@@ -187,11 +201,31 @@ const BODIES: Record<string, unknown> = {
   'PUT /api/v1/servers/{server_id}/': { name: 'stolen', hostname: 'stolen', backups_enabled: true },
   'PATCH /api/v1/servers/{server_id}/': { name: 'stolen' },
   'PUT /cloud/v2/virtualServers/{virtualServerId}': { reference: 'stolen' },
+  'POST /cloud/v2/virtualServers/{virtualServerId}/reinstall': { operatingSystemId: 'DEBIAN_12_64' },
+  'PUT /cloud/v2/virtualServers/{virtualServerId}/credentials': {
+    username: 'root',
+    password: 'stolen',
+    type: 'OPERATING_SYSTEM',
+  },
+  'POST /cloud/v2/virtualServers/{virtualServerId}/snapshots': { name: 'stolen' },
+  'POST /havn/v1/instances/{id}/rebuild': { imageId: 'debian-12' },
+  'PUT /havn/v1/instances/{id}/credentials': { type: 'operating_system', username: 'root', password: 'stolen' },
+  'POST /havn/v1/instances/{id}/credentials/reveal': { type: 'operating_system', username: 'root' },
 }
 
 const dialects = [native(), wayscloud(), vpsorg(), leaseweb()]
 const routes = [...healthRoutes(createMetrics()), ...dialects.flatMap(({ routes }) => routes)]
 const nameOf = ({ method, path }: { method: string; path: string }) => `${method} ${path}`
+
+async function ownersSnapshot({ call, instance }: Pick<Wire, 'call' | 'instance'>): Promise<{ uuid: string }> {
+  const path = `/cloud/v2/virtualServers/${instance.number}/snapshots`
+  assert.equal((await call('POST', path, { name: 'owners' })).status, 202)
+  return until('the snapshot to be ready', async () => {
+    const { body } = await call<{ snapshots: { id: string; state: string }[] }>('GET', path)
+    const [one] = body.snapshots
+    return one?.state === 'READY' && { uuid: one.id }
+  })
+}
 
 describe('who may call what', () => {
   test('every route is in the table, and nothing else', () => {
@@ -203,6 +237,7 @@ describe('who may call what', () => {
     const operations = await call<{ items: { id: string }[] }>('GET', `/havn/v1/operations?resourceId=${instance.id}`)
     const ownKeys = await call<{ items: { id: string; name: string }[] }>('GET', '/havn/v1/keys')
     const bucket = await call<{ id: string; name: string }>('POST', '/havn/v1/buckets', { name: 'owners-bucket' })
+    const snapshot = await ownersSnapshot({ call, instance })
     const sshKey = await call<{ id: string }>('POST', '/havn/v1/ssh-keys', { name: 'owner', publicKey: SSH_KEY })
     const ofInstance = `/havn/v1/instances/${instance.id}`
     await call('POST', `${ofInstance}/snapshots`, { name: 'kept' })
@@ -228,6 +263,9 @@ describe('who may call what', () => {
         vps_id: instance.uuid,
         server_id: String(instance.number),
         virtualServerId: String(instance.number),
+        credentialType: 'OPERATING_SYSTEM',
+        username: 'root',
+        snapshotId: snapshot.uuid,
         region: 'oslo',
         code: 'oslo',
         bucket_name: bucket.body.name,

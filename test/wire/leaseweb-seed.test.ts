@@ -11,6 +11,7 @@ import { until, untilState, wireOfSuite } from './wire.ts'
 const HOST = 'https://api.leaseweb.com'
 const KEY = 'REPLACE_KEY_VALUE'
 const ID = '123242'
+const SNAPSHOT_ID = '8083e330-9888-4ae6-8f11-d372c5a50e63'
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const SERVER_JOB = /^cs01\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$/
@@ -26,10 +27,26 @@ const LINES = {
   powerOff: curl('POST', `${S}/${ID}/powerOff`),
   reboot: curl('POST', `${S}/${ID}/reboot`),
   templates: curl('GET', `${S}/%7BvirtualServerId%7D/templates`),
+  credentials: curl(
+    'GET',
+    `${S}/${ID}/credentials/%7BcredentialType%7D?limit=SOME_INTEGER_VALUE&offset=SOME_INTEGER_VALUE`,
+  ),
+  credential: curl('GET', `${S}/${ID}/credentials/%7BcredentialType%7D/%7Busername%7D`),
+  traffic: curl(
+    'GET',
+    `${S}/${ID}/metrics/datatraffic?granularity=SOME_STRING_VALUE&aggregation=SOME_STRING_VALUE&from=SOME_DATE_VALUE&to=SOME_DATE_VALUE`,
+  ),
+  snapshots: curl('GET', `${S}/${ID}/snapshots?limit=SOME_INTEGER_VALUE&offset=SOME_INTEGER_VALUE`),
+  snapshot: curl('GET', `${S}/${ID}/snapshots/${SNAPSHOT_ID}`),
+  deleteSnapshot: curl('DELETE', `${S}/${ID}/snapshots/${SNAPSHOT_ID}`),
+  restoreSnapshot: curl('POST', `${S}/${ID}/snapshots/%7BsnapshotId%7D/restore`),
 }
 /** The page shows these with their bodies alone. */
 const BODIES = {
   update: { reference: 'My reference' },
+  reinstall: { operatingSystemId: 'CENTOS_7_64_PLESK' },
+  credentials: { username: 'root', password: 'my_secret_password', type: 'OPERATING_SYSTEM' },
+  snapshot: { name: 'Snapshot 1' },
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: what comes is what is looked at
@@ -171,6 +188,113 @@ describe('the samples of the published page', () => {
     const second = await run(LINES.templates.replace('/templates', '/templates\\?limit=2\\&offset=1'))
     assert.deepEqual(second.json._metadata, { totalCount: 6, offset: 1, limit: 2 })
     assert.deepEqual(second.json.templates, json.templates.slice(1, 3))
+  })
+
+  const page = { 'limit=SOME_INTEGER_VALUE': 'limit=10', 'offset=SOME_INTEGER_VALUE': 'offset=0' }
+
+  test('update credentials, list credentials, inspect user credentials', async () => {
+    const words = { '%7BcredentialType%7D': 'OPERATING_SYSTEM', '%7Busername%7D': 'root' }
+    assert.deepEqual((await run(LINES.credentials, { ...words, ...page })).json, {
+      credentials: [],
+      _metadata: { totalCount: 0, offset: 0, limit: 10 },
+    })
+    assert.equal((await run(LINES.credential, words)).status, 404)
+    assert.deepEqual(await withBody('PUT', `${S}/${ID}/credentials`, BODIES.credentials), { status: 204, json: null })
+    assert.deepEqual(await run(LINES.credentials, { ...words, ...page }), {
+      status: 200,
+      json: {
+        credentials: [{ type: 'OPERATING_SYSTEM', username: 'root' }],
+        _metadata: { totalCount: 1, offset: 0, limit: 10 },
+      },
+    })
+    assert.deepEqual(await run(LINES.credential, words), {
+      status: 200,
+      json: { type: 'OPERATING_SYSTEM', username: 'root', password: 'my_secret_password' },
+    })
+    const placeholder = await run(LINES.credentials, page)
+    assert.deepEqual([placeholder.status, Object.keys(placeholder.json.errorDetails)], [400, ['credentialType']])
+  })
+
+  test('reinstall', async () => {
+    const none = await withBody('POST', `${S}/${ID}/reinstall`, BODIES.reinstall)
+    assert.deepEqual([none.status, Object.keys(none.json.errorDetails)], [400, ['operatingSystemId']])
+    const before = (await run(LINES.inspect)).json
+    const words = { '%7BcredentialType%7D': 'OPERATING_SYSTEM', '%7Busername%7D': 'root' }
+    const { status, json } = await withBody('POST', `${S}/${ID}/reinstall`, { operatingSystemId: 'UBUNTU_22_04_64' })
+    assert.equal(status, 202, JSON.stringify(json))
+    assert.match(json.id, SERVER_JOB)
+    assert.deepEqual([json.name, json.status], ['virtualServers.reinstall', 'PENDING'])
+    assert.match((await run(LINES.inspect)).json.state, /^(STOPPING|STARTING)$/)
+    const busy = await run(LINES.powerOff)
+    assert.deepEqual([busy.status, busy.json.errorCode], [403, '403'])
+    await untilState(wire(), wire().instance.id, 'running')
+    assert.deepEqual((await run(LINES.inspect)).json, { ...before, template: 'Ubuntu 22.04 LTS (64-bit)' })
+    const { password } = (await run(LINES.credential, words)).json
+    assert.match(password, /^[\w-]{20}$/)
+  })
+
+  test('inspect datatraffic metrics', async () => {
+    const placeholders = await run(LINES.traffic)
+    assert.deepEqual(
+      [placeholders.status, Object.keys(placeholders.json.errorDetails)],
+      [400, ['granularity', 'aggregation', 'from', 'to']],
+    )
+    const { status, json } = await run(LINES.traffic, {
+      'granularity=SOME_STRING_VALUE': 'granularity=DAY',
+      'aggregation=SOME_STRING_VALUE': 'aggregation=SUM',
+      'from=SOME_DATE_VALUE': 'from=2024-02-01',
+      'to=SOME_DATE_VALUE': 'to=2024-02-03T00:00:00Z',
+    })
+    assert.equal(status, 200, JSON.stringify(json))
+    // Before it was made it moved nothing.
+    const values = ['01', '02'].map((day) => ({ timestamp: `2024-02-${day}T23:59:59+00:00`, value: 0 }))
+    assert.deepEqual(json, {
+      _metadata: {
+        from: '2024-02-01T00:00:00+00:00',
+        to: '2024-02-03T00:00:00+00:00',
+        granularity: 'DAY',
+        aggregation: 'SUM',
+      },
+      metrics: { DATATRAFFIC_UP: { unit: 'B', values }, DATATRAFFIC_DOWN: { unit: 'B', values } },
+    })
+    const usual = await run(LINES.traffic.replace(/\?[^']*/, ''))
+    const { from, granularity, aggregation } = usual.json._metadata
+    assert.deepEqual([granularity, aggregation], ['NONE', 'SUM'])
+    assert.match(from, /^\d{4}-\d\d-01T00:00:00\+00:00$/)
+  })
+
+  test('create, list, get, restore, delete a snapshot', async () => {
+    const jobOf = async (answer: Promise<{ status: number; json: Json }>, name: string) => {
+      const { status, json } = await answer
+      assert.equal(status, 202, JSON.stringify(json))
+      const { id, createdAt, ...rest } = json
+      assert.match(id, UUID)
+      assert.match(createdAt, TIME)
+      assert.deepEqual(rest, { name: `virtualServer.${name}`, status: 'PENDING' })
+      return id
+    }
+    const list = async () => (await run(LINES.snapshots, page)).json
+    const job = await jobOf(withBody('POST', `${S}/${ID}/snapshots`, BODIES.snapshot), 'createVMSnapshot')
+    const [made] = (await list()).snapshots
+    assert.notEqual(made.id, job)
+    assert.deepEqual([made.name, Object.keys(made)], ['Snapshot 1', ['id', 'name', 'state', 'created_at']])
+    assert.match(made.created_at, TIME)
+    const words = { [SNAPSHOT_ID]: made.id, '%7BsnapshotId%7D': made.id }
+    const isReady = () =>
+      until('the snapshot is ready', async () => (await run(LINES.snapshot, words)).json.state === 'READY')
+    await isReady()
+    assert.deepEqual(await list(), {
+      snapshots: [{ ...made, state: 'READY' }],
+      _metadata: { totalCount: 1, offset: 0, limit: 10 },
+    })
+    await jobOf(run(LINES.restoreSnapshot, words), 'restoreVMSnapshot')
+    assert.match((await run(LINES.snapshot, words)).json.state, /^(REVERTING|READY)$/)
+    await isReady()
+    assert.equal((await run(LINES.inspect)).json.state, 'RUNNING')
+    await jobOf(run(LINES.deleteSnapshot, words), 'deleteVMSnapshot')
+    await until('the snapshot is gone', async () => (await run(LINES.snapshot, words)).status === 404)
+    assert.deepEqual((await list()).snapshots, [])
+    assert.equal((await run(LINES.snapshot)).json.errorMessage, `Resource '${SNAPSHOT_ID}' was not found`)
   })
 
   test('the sample id is somebody else’s', async () => {

@@ -20,7 +20,7 @@ export function handle(context: RoomContext, route: Route): RouteHandlerMethod {
     const ctx = contextOf(context, route, request)
     if (!isChange) {
       const result = await route.run(ctx, input)
-      if (route.takes === 'stream') await context.records.audit(ctx.db, auditEntry(request, statusOf(route, result)))
+      if (isRecorded(route)) await context.records.audit(ctx.db, auditEntry(request, statusOf(route, result)))
       return send(reply, context, route, result)
     }
     const key = idempotencyKey(request.method, request.headers['idempotency-key'])
@@ -38,6 +38,9 @@ export function handle(context: RoomContext, route: Route): RouteHandlerMethod {
     return send(reply, context, route, other ?? done.result)
   }
 }
+
+/** What changes something is recorded with its effect; these are recorded before they are answered. */
+const isRecorded = (route: Route): boolean => route.takes === 'stream' || route.isSecret === true
 
 function contextOf({ db, settings, compute }: ApiContext, route: Route, request: FastifyRequest): Ctx {
   const { principal } = request.call

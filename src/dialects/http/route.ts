@@ -85,7 +85,7 @@ export interface RouteDefinition<P, Q, B, A> {
   consumes?: string
   /** Counted against the creates of the key. */
   isCreate?: boolean
-  /** The answer holds a secret that is shown once: it is not stored for an Idempotency-Key. */
+  /** The answer holds a secret: it is not stored for an Idempotency-Key, and who gets it is on record, after a GET too. */
   isSecret?: boolean
   run(ctx: Ctx, input: Input<P, Q, B>): Promise<(A extends z.ZodType ? z.input<A> : unknown) | Answer>
   /** After the commit, on the pool: wait for work to finish. Returns another answer, or nothing to keep the first. */

@@ -47,7 +47,7 @@ export function createApi(context: ApiContext, dialects: readonly Dialect[]): Fa
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: PARAM_LENGTH_MAX },
     http: { headersTimeout: HEADERS_TIMEOUT_MS },
     frameworkErrors: (error, request, reply) => {
-      begin(request)
+      sign(begin(request), request, reply)
       return reply.send(refuse(error, request, reply) as never)
     },
     clientErrorHandler(error, socket) {
@@ -90,11 +90,15 @@ export function createApi(context: ApiContext, dialects: readonly Dialect[]): Fa
     return request.call
   }
 
+  function sign({ dialect }: Call, { id }: FastifyRequest, reply: FastifyReply): void {
+    reply.header('x-request-id', id)
+    if (dialect.requestId) reply.header(dialect.requestId.header, id)
+  }
+
   async function admit(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const call = begin(request)
     const { dialect, route } = call
-    reply.header('x-request-id', request.id)
-    if (dialect.requestId) reply.header(dialect.requestId.header, request.id)
+    sign(call, request, reply)
     const refusesMethod = call.allowedMethods.length > 0 && request.method !== 'OPTIONS'
     if (!route && !(refusesMethod && dialect.hidesMethods)) return
     const isOpen = route !== null && (route.scope === null || (route.openTo === 'loopback' && isLocal(request)))
@@ -262,7 +266,7 @@ function registerDocs(app: FastifyInstance, dialects: readonly Dialect[]): void 
   app.get('/docs', (_request, reply) => reply.type('text/html; charset=utf-8').send(index))
 }
 
-/** A change that was refused after the caller was known, or a credential that was wrong, is on record; 429s are not. */
+/** A change or a look at a secret that was refused after the caller was known, or a credential that was wrong, is on record; 429s are not. */
 async function noteRefusal(
   { db, records }: ApiContext,
   request: FastifyRequest,
@@ -270,7 +274,8 @@ async function noteRefusal(
   app: FastifyInstance,
 ): Promise<void> {
   const { call } = request
-  if (!call.route || !MUTATING.includes(request.method) || call.errorCode === 'rate_limited') return
+  const isRecorded = call.route !== null && (MUTATING.includes(request.method) || call.route.isSecret === true)
+  if (!isRecorded || call.errorCode === 'rate_limited') return
   if (!call.principal && !call.hasCredential) return
   try {
     await records.audit(db, auditEntry(request, status))

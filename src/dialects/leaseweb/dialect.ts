@@ -1,7 +1,10 @@
 /** The Virtual Servers API v2 of Leaseweb: see docs/dialects/leaseweb.md for what is mapped to what. */
 import { bearer, leasewebHeader } from '../http/auth.ts'
 import { type Dialect, dialect, under } from '../http/route.ts'
+import * as credentials from './credentials.ts'
+import * as dataTraffic from './data-traffic.ts'
 import { ErrorBody, errors } from './errors.ts'
+import * as snapshots from './snapshots.ts'
 import * as virtualServers from './virtual-servers.ts'
 
 export const leaseweb = (): Dialect =>
@@ -23,5 +26,5 @@ export const leaseweb = (): Dialect =>
       header: 'apigw-correlation-id',
       accepts: /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i,
     },
-    routes: Object.values(virtualServers),
+    routes: [virtualServers, credentials, dataTraffic, snapshots].flatMap((part) => Object.values(part)),
   })

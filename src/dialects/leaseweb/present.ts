@@ -2,9 +2,11 @@
 import { z } from 'zod'
 import type { InstanceState } from '../../model/instance.ts'
 import { isOpen } from '../../model/operation.ts'
+import type { SnapshotState } from '../../model/snapshot.ts'
 import type * as catalog from '../../services/catalog.ts'
 import type { Instance } from '../../services/instances.ts'
 import type { Operation } from '../../services/operations.ts'
+import type * as snapshots from '../../services/snapshots.ts'
 import { ContractTime, contractTime, endOfTerm, Time, time } from './time.ts'
 
 /** By this name the catalogue holds the words of this dialect. */
@@ -145,6 +147,27 @@ const presentJob = ({ uuid, state, createdAt }: Operation, name: string, prefix 
   status: isOpen(state) ? 'PENDING' : 'COMPLETED',
   createdAt: time(createdAt),
 })
-/** Jobs of servers have a prefix and a plural. */
+/** Jobs of servers have a prefix and a plural, those of snapshots neither. */
 export const presentServerJob = (operation: Operation, action: 'powerOn' | 'powerOff' | 'reboot' | 'reinstall'): Job =>
   presentJob(operation, `virtualServers.${action}`, 'cs01.')
+export const presentSnapshotJob = (operation: Operation, action: 'create' | 'delete' | 'restore'): Job =>
+  presentJob(operation, `virtualServer.${action}VMSnapshot`)
+
+/** The states of the machines behind the vendor's API; `ALLOCATED` is one that nobody has begun with, which we never show. */
+const SNAPSHOT_STATES = ['READY', 'CREATING', 'ALLOCATED', 'ERROR', 'EXPUNGING', 'REVERTING'] as const
+const SNAPSHOT_STATE: Record<SnapshotState, (typeof SNAPSHOT_STATES)[number]> = {
+  creating: 'CREATING',
+  ready: 'READY',
+  reverting: 'REVERTING',
+  deleting: 'EXPUNGING',
+  failed: 'ERROR',
+}
+export const Snapshot = z
+  .object({ id: z.uuid(), name: z.string(), state: z.enum(SNAPSHOT_STATES), created_at: Time })
+  .meta({ id: 'Snapshot' })
+export const presentSnapshot = ({ uuid, name, state, createdAt }: snapshots.Snapshot): z.infer<typeof Snapshot> => ({
+  id: uuid,
+  name,
+  state: SNAPSHOT_STATE[state],
+  created_at: time(createdAt),
+})

@@ -1,12 +1,22 @@
 /** Leaseweb's operations on virtual servers themselves. */
 import { z } from 'zod'
+import { invalidField } from '../../model/errors.ts'
 import { REFERENCE_MAX } from '../../model/instance.ts'
 import * as clock from '../../services/clock.ts'
+import type { Ctx } from '../../services/ctx.ts'
 import * as instances from '../../services/instances.ts'
 import { route } from '../http/route.ts'
 import { Metadata, metadata, Page, pagingOf } from './paging.ts'
 import { noun, orNothing, SERVER, SERVERS, ServerPath } from './path.ts'
-import { Job, presentServer, presentServerJob, presentTemplate, Template, VirtualServer } from './present.ts'
+import {
+  Job,
+  presentServer,
+  presentServerJob,
+  presentTemplate,
+  Template,
+  templateId,
+  VirtualServer,
+} from './present.ts'
 
 export const listVirtualServers = route({
   method: 'GET',
@@ -113,3 +123,25 @@ export const listTemplates = route({
     return { _metadata: metadata(fitting.length, page), templates }
   },
 })
+
+const Reinstall = z
+  .object({ operatingSystemId: z.string().describe('id of a template') })
+  .meta({ id: 'ReinstallVirtualServer' })
+
+export const reinstall = route({
+  ...power,
+  path: `${SERVER}/reinstall`,
+  summary: 'Reinstall: another disk from a template, another root password, the same addresses',
+  body: orNothing(Reinstall),
+  async run(ctx, { params, body }) {
+    const imageId = await imageOf(ctx, params.virtualServerId, body.operatingSystemId)
+    const { operation } = await instances.rebuild(ctx, params.virtualServerId, { imageId, generatePassword: true })
+    return presentServerJob(operation, 'reinstall')
+  },
+})
+
+async function imageOf(ctx: Ctx, server: number, template: string): Promise<string> {
+  const image = (await instances.images(ctx, server)).find((one) => templateId(one) === template)
+  if (image) return image.id
+  throw invalidField('operatingSystemId', 'is not among the templates of this virtual server', template)
+}

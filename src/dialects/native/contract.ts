@@ -10,6 +10,7 @@
  */
 import { z } from 'zod'
 import { IMAGE_STATES } from '../../model/catalog.ts'
+import { CREDENTIAL_PASSWORD_MAX, CREDENTIAL_TYPES, CREDENTIAL_USERNAME_MAX } from '../../model/credential.ts'
 import { ERROR_CODES } from '../../model/errors.ts'
 import { INSTANCE_STATES, isHostname, REFERENCE_MAX } from '../../model/instance.ts'
 import { SCOPES, SERVICES } from '../../model/scopes.ts'
@@ -155,6 +156,10 @@ const Hostname = z
   .string()
   .refine(isHostname, 'must be a host name: labels of letters, digits and hyphens, 253 characters at most')
 
+const RootPassword = {
+  passwordHash: z.string().max(256).optional().describe('crypt(3) form, for root'),
+  generatePassword: z.boolean().default(false).describe('make a root password, which its credentials tell'),
+}
 export const CreateInstance = z
   .strictObject({
     name: Name.describe('what people call it'),
@@ -164,7 +169,7 @@ export const CreateInstance = z
     imageId: z.string().optional().describe('default: the first available image'),
     sshKeys: z.array(z.string().max(SSH_KEY_LENGTH_MAX)).max(100).default([]).describe('OpenSSH public keys'),
     sshKeyIds: z.array(z.string().min(1).max(255)).max(100).default([]).describe('stored keys: id, number or name'),
-    passwordHash: z.string().max(256).optional().describe('crypt(3) form, for root'),
+    ...RootPassword,
     automaticBackups: z.boolean().default(false),
   })
   .meta({ id: 'CreateInstance' })
@@ -177,6 +182,9 @@ export const UpdateInstance = z
     canSnapshot: z.boolean().optional().describe('operators only'),
   })
   .meta({ id: 'UpdateInstance', description: 'What is left out stays.' })
+export const RebuildInstance = z
+  .strictObject({ imageId: z.string().describe('what its new disk begins with'), ...RootPassword })
+  .meta({ id: 'RebuildInstance' })
 export const ListInstancesQuery = z.strictObject({
   ...Paging,
   ...All,
@@ -188,6 +196,27 @@ export const DeleteInstanceQuery = z.strictObject({
   purge: z.enum(['true', 'false']).optional().describe('`true`: not recoverable, gone at once'),
 })
 export const InstanceAccepted = z.object({ instance: Instance, operation: Operation }).meta({ id: 'InstanceAccepted' })
+
+const CredentialFields = {
+  type: z.enum(CREDENTIAL_TYPES),
+  username: z
+    .string()
+    .min(1)
+    .max(CREDENTIAL_USERNAME_MAX)
+    .regex(/^[^\p{Cc}]+$/u, 'must not hold control characters'),
+}
+const Password = z.string().min(1).max(CREDENTIAL_PASSWORD_MAX)
+export const Credential = z
+  .object({ type: z.enum(CREDENTIAL_TYPES), username: z.string(), createdAt: Timestamp, updatedAt: Timestamp })
+  .meta({ id: 'Credential' })
+export const ListCredentialsQuery = z.strictObject({ ...Paging, type: z.enum(CREDENTIAL_TYPES).optional() })
+export const PutCredential = z
+  .strictObject({ ...CredentialFields, password: Password })
+  .meta({ id: 'PutCredential', description: 'Kept for you; nothing is changed inside the instance.' })
+export const RevealCredential = z.strictObject(CredentialFields).meta({ id: 'RevealCredential' })
+export const CredentialSecret = z
+  .object({ type: z.enum(CREDENTIAL_TYPES), username: z.string(), password: z.string() })
+  .meta({ id: 'CredentialSecret' })
 
 export const LOG_BYTES_MAX = 4 * 1024 * 1024
 export const LogQuery = z.strictObject({
@@ -461,6 +490,39 @@ export const endpoints = {
   startInstance: { ...accepted, path: `${V}/instances/{id}/start`, summary: 'Start an instance' },
   stopInstance: { ...accepted, path: `${V}/instances/{id}/stop`, summary: 'Stop an instance' },
   rebootInstance: { ...accepted, path: `${V}/instances/{id}/reboot`, summary: 'Reboot an instance' },
+  rebuildInstance: {
+    ...accepted,
+    path: `${V}/instances/{id}/rebuild`,
+    summary: 'Give an instance another disk, made from an image',
+    body: RebuildInstance,
+  },
+  listCredentials: {
+    method: 'GET',
+    path: `${V}/instances/{id}/credentials`,
+    summary: 'List the credentials of an instance, without their passwords',
+    status: 200,
+    params: Ref,
+    query: ListCredentialsQuery,
+    answer: listOf(Credential),
+  },
+  putCredential: {
+    method: 'PUT',
+    path: `${V}/instances/{id}/credentials`,
+    summary: 'Write a credential of an instance down, in place of the one of that type and user name',
+    status: 200,
+    params: Ref,
+    body: PutCredential,
+    answer: Credential,
+  },
+  revealCredential: {
+    method: 'POST',
+    path: `${V}/instances/{id}/credentials/reveal`,
+    summary: 'Tell a password; who asks is on record',
+    status: 200,
+    params: Ref,
+    body: RevealCredential,
+    answer: CredentialSecret,
+  },
   getInstanceLog: {
     method: 'GET',
     path: `${V}/instances/{id}/log`,
@@ -678,6 +740,7 @@ export const endpoints = {
 } as const satisfies Record<string, Endpoint>
 
 export type Instance = z.infer<typeof Instance>
+export type Credential = z.infer<typeof Credential>
 export type InstanceStats = z.infer<typeof InstanceStats>
 export type InstanceAccepted = z.infer<typeof InstanceAccepted>
 export type Image = z.infer<typeof Image>

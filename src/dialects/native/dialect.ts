@@ -16,6 +16,7 @@ import {
 import * as backups from './backups.ts'
 import { listPlans, listRegions } from './catalog.ts'
 import { ErrorBody } from './contract.ts'
+import * as credentials from './credentials.ts'
 import { errors } from './errors.ts'
 import { type OnEvent, streamEvents } from './events.ts'
 import { buildImage, deleteImage, importImage, listImages, uploadImage } from './images.ts'
@@ -27,6 +28,7 @@ import {
   getInstanceStats,
   listInstances,
   rebootInstance,
+  rebuildInstance,
   startInstance,
   stopInstance,
   updateInstance,
@@ -65,6 +67,8 @@ export const native = ({ onEvent }: { onEvent?: OnEvent } = {}): Dialect =>
       startInstance,
       stopInstance,
       rebootInstance,
+      rebuildInstance,
+      ...Object.values(credentials),
       getInstanceLog,
       getInstanceStats,
       getInstanceMetrics,

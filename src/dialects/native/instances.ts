@@ -77,6 +77,12 @@ export const rebootInstance = route({
   run: async (ctx, { params }) => accepted(await instances.reboot(ctx, params.id, { ifStopped: 'refuse' })),
 })
 
+export const rebuildInstance = route({
+  ...endpoints.rebuildInstance,
+  ...write,
+  run: async (ctx, { params, body }) => accepted(await instances.rebuild(ctx, params.id, defined(body))),
+})
+
 export const getInstanceLog = route({
   ...endpoints.getInstanceLog,
   ...read,

@@ -3,6 +3,7 @@ import type * as accounts from '../../services/accounts.ts'
 import type * as apiKeys from '../../services/api-keys.ts'
 import type * as audit from '../../services/audit.ts'
 import type * as catalog from '../../services/catalog.ts'
+import type * as credentials from '../../services/credentials.ts'
 import type * as events from '../../services/events.ts'
 import type * as hosts from '../../services/hosts.ts'
 import type * as incidents from '../../services/incidents.ts'
@@ -121,6 +122,13 @@ export const presentInstance = (instance: instances.Instance): contract.Instance
   provisionedAt: maybe(instance.provisionedAt),
   startedAt: maybe(instance.startedAt),
   updatedAt: time(instance.updatedAt),
+})
+
+export const presentCredential = (credential: credentials.Credential): contract.Credential => ({
+  type: credential.type,
+  username: credential.username,
+  createdAt: time(credential.createdAt),
+  updatedAt: time(credential.updatedAt),
 })
 
 export const presentStats = ({ state: _, measuredAt, ...stats }: instances.Stats): contract.InstanceStats => ({
