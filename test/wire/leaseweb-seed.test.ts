@@ -147,15 +147,15 @@ describe('the samples of the published page', () => {
       await look()
     }
     await isAccepted('powerOff')
-    assert.deepEqual(states, ['STOPPING'])
     await until('it is stopped', async () => (await look()) === 'STOPPED')
     await isAccepted('powerOn')
     await until('it runs', async () => (await look()) === 'RUNNING')
-    assert.deepEqual(states, ['STOPPING', 'STOPPED', 'STARTING', 'RUNNING'])
+    // A look may come after a state that does not last; test/flows/dialects.test.ts has them all.
+    assert.match(states.join(' '), /^(STOPPING )?STOPPED (STARTING )?RUNNING$/)
     states.length = 0
     await isAccepted('reboot')
     await until('it runs again', async () => (await look()) === 'RUNNING')
-    assert.deepEqual([states[0], states.at(-1)], ['STOPPING', 'RUNNING'])
+    assert.match(states.join(' '), /^(STOPPING )?(STARTING )?RUNNING$/)
   })
 
   test('what already is as wished is accepted and done', async () => {
@@ -220,11 +220,13 @@ describe('the samples of the published page', () => {
     assert.deepEqual([none.status, Object.keys(none.json.errorDetails)], [400, ['operatingSystemId']])
     const before = (await run(LINES.inspect)).json
     const words = { '%7BcredentialType%7D': 'OPERATING_SYSTEM', '%7Busername%7D': 'root' }
+    // Time to look at it meanwhile.
+    wire().simulator.fault({ verb: 'ensureStopped', when: 'before', delayMs: 2_000 })
     const { status, json } = await withBody('POST', `${S}/${ID}/reinstall`, { operatingSystemId: 'UBUNTU_22_04_64' })
     assert.equal(status, 202, JSON.stringify(json))
     assert.match(json.id, SERVER_JOB)
     assert.deepEqual([json.name, json.status], ['virtualServers.reinstall', 'PENDING'])
-    assert.match((await run(LINES.inspect)).json.state, /^(STOPPING|STARTING)$/)
+    assert.equal((await run(LINES.inspect)).json.state, 'STOPPING')
     const busy = await run(LINES.powerOff)
     assert.deepEqual([busy.status, busy.json.errorCode], [403, '403'])
     await untilState(wire(), wire().instance.id, 'running')
