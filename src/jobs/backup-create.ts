@@ -74,7 +74,7 @@ export async function open(context: Context): Promise<Outcome<'upload' | 'undo' 
   await tools.tasks.reset(id)
   const base = await backups.findBase(db, it.instanceId)
   const spec = await instances.spec(db, it.instanceId)
-  const disk = await tools.compute.openExport(spec, id, { changedSince: base?.id ?? null }, signal)
+  const disk = inWholeMs(await tools.compute.openExport(spec, id, { changedSince: base?.id ?? null }, signal))
   const memory = Memory.parse(context.state)
   return {
     kind: 'goto',
@@ -91,6 +91,12 @@ export async function open(context: Context): Promise<Outcome<'upload' | 'undo' 
     write: (tx) => operations.report(tx, id, { message: 'the disk is read' }),
   }
 }
+
+/** What is measured comes in fractions; what is kept does not. */
+const inWholeMs = (disk: DiskExport): DiskExport => ({
+  ...disk,
+  frozenMs: disk.frozenMs === null ? null : Math.round(disk.frozenMs),
+})
 
 async function obstacleOf({ db }: Context, it: backups.Subject): Promise<{ message: string; ms: number } | null> {
   if (WITHOUT_DISK.includes(it.instanceState)) {
