@@ -81,7 +81,7 @@ export async function sourceOf(db: Db, id: BackupId): Promise<RestoreSource | nu
   return row
     ? {
         sealedKey: row.sealed.toString('base64'),
-        manifestBlobId: row.blobId,
+        manifestBlobId: row.blobId.replaceAll('-', ''), // as the objects driver names it
         manifestBytes: row.stored_bytes,
         dataBytes: row.data_bytes ?? 0,
       }
