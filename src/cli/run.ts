@@ -1,6 +1,7 @@
 /** Finds the command that the words name, parses its options, runs it. Unknown words are answered with what there is. */
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { accountCommands, keyCommands } from './account.ts'
+import { backupCommands } from './backup.ts'
 import { bucketCommands } from './bucket.ts'
 import type { Args, Cli, Command, Option } from './command.ts'
 import { credentialCommands } from './credential.ts'
@@ -23,6 +24,7 @@ export const COMMANDS: readonly Command[] = [
   ...credentialCommands,
   metrics,
   ...snapshotCommands,
+  ...backupCommands,
   ...imageCommands,
   ...bucketCommands,
   ...objectCommands,

@@ -64,6 +64,12 @@ const TABLE: Record<string, Row> = {
   'GET /havn/v1/backups': LIST,
   'GET /havn/v1/backups/{id}': READ,
   'DELETE /havn/v1/backups/{id}': WRITE,
+  'POST /havn/v1/backups/{id}/restore': WRITE,
+  'GET /havn/v1/backups/{id}/download': READ,
+  'POST /havn/v1/backups/{id}/verify': WRITE,
+  'GET /havn/v1/backups/{id}/receipts': READ,
+  'GET /havn/v1/receipts/{id}': READ,
+  'GET /havn/v1/receipts/{id}/screenshot': READ,
   'GET /havn/v1/backup-usage': LIST,
   'GET /havn/v1/operations': LIST,
   'GET /havn/v1/operations/{id}': READ,
@@ -122,6 +128,8 @@ const TABLE: Record<string, Row> = {
   'GET /v1/vps/{vps_id}/backups': READ,
   'POST /v1/vps/{vps_id}/backups': WRITE,
   'DELETE /v1/vps/{vps_id}/backups/{backup_id}': WRITE,
+  'POST /v1/vps/{vps_id}/backups/{backup_id}/restore': WRITE,
+  'GET /v1/vps/{vps_id}/backups/{backup_id}/download': READ,
   'GET /v1/vps/{vps_id}/backup-usage': READ,
   'GET /v1/vps/{vps_id}/backup-policy': READ,
   'PUT /v1/vps/{vps_id}/backup-policy': WRITE,
@@ -246,8 +254,22 @@ describe('who may call what', () => {
       return body.state === 'ready'
     })
     const backup = await call<{ backup: { id: string; shortId: string } }>('POST', `${ofInstance}/backups`, {})
+    await until('the backup', async () => {
+      const { body } = await call<{ state: string }>('GET', `/havn/v1/backups/${backup.body.backup.id}`)
+      return body.state === 'completed'
+    })
+    const proof = `/havn/v1/backups/${backup.body.backup.id}/verify`
+    const receipt = await call<{ receipt: { id: string } }>('POST', proof)
+    await until('the receipt', async () => {
+      const { body } = await call<{ state: string; hasScreenshot: boolean }>(
+        'GET',
+        `/havn/v1/receipts/${receipt.body.receipt.id}`,
+      )
+      return body.state !== 'running'
+    })
     const idOf = (path: string): string => {
       if (path.includes('/backups/{id}')) return backup.body.backup.id
+      if (path.includes('/receipts/')) return receipt.body.receipt.id
       if (path.includes('/ssh-keys/')) return sshKey.body.id
       if (path.includes('/operations/')) return operations.body.items[0]!.id
       if (path.includes('/keys/')) return ownKeys.body.items.find(({ name }) => name === 'storage')!.id

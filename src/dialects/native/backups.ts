@@ -1,10 +1,13 @@
 import { defined } from '../../lib/defined.ts'
+import * as downloads from '../../services/backup-downloads.ts'
 import * as policies from '../../services/backup-policies.ts'
 import * as backups from '../../services/backups.ts'
-import { route } from '../http/route.ts'
+import * as receipts from '../../services/receipts.ts'
+import * as restores from '../../services/restores.ts'
+import { Answer, route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
 import { page, presentOperation } from './present.ts'
-import { presentBackup, presentPolicy } from './present-backups.ts'
+import { presentBackup, presentPolicy, presentReceipt } from './present-backups.ts'
 
 const noun = 'backup'
 const read = { scope: 'instances:read', reach: 'all', noun } as const
@@ -38,6 +41,56 @@ export const deleteBackup = route({
   ...endpoints.deleteBackup,
   ...write,
   run: async (ctx, { params }) => presentBackup(await backups.remove(ctx, params.id)),
+})
+
+export const restoreBackup = route({
+  ...endpoints.restoreBackup,
+  ...write,
+  async run(ctx, { params }) {
+    const { id, instanceId } = await backups.get(ctx, params.id)
+    const { operation } = await restores.restore(ctx, instanceId, id)
+    return { instanceId, operation: presentOperation(operation) }
+  },
+})
+
+export const getBackupDownload = route({
+  ...endpoints.getBackupDownload,
+  ...read,
+  async run(ctx, { params }) {
+    const { url, expiresAt, sizeBytes } = await downloads.link(ctx, params.id)
+    return { url, expiresAt: expiresAt.toISOString(), sizeBytes }
+  },
+})
+
+export const verifyBackup = route({
+  ...endpoints.verifyBackup,
+  ...write,
+  async run(ctx, { params }) {
+    const { receipt, operation } = await receipts.verify(ctx, params.id)
+    return { receipt: presentReceipt(receipt), operation: presentOperation(operation) }
+  },
+})
+
+export const listReceipts = route({
+  ...endpoints.listReceipts,
+  ...read,
+  run: async (ctx, { params, query }) => page(await receipts.list(ctx, params.id, query), presentReceipt),
+})
+
+export const getReceipt = route({
+  ...endpoints.getReceipt,
+  ...read,
+  noun: 'receipt',
+  run: async (ctx, { params }) => presentReceipt(await receipts.get(ctx, params.id)),
+})
+
+export const getReceiptScreenshot = route({
+  ...endpoints.getReceiptScreenshot,
+  ...read,
+  noun: 'receipt',
+  async run(ctx, { params }) {
+    return new Answer(await receipts.screenshot(ctx, params.id), { type: endpoints.getReceiptScreenshot.produces })
+  },
 })
 
 export const getBackupUsage = route({

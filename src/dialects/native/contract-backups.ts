@@ -10,7 +10,7 @@ import {
   WEEKDAYS,
 } from '../../model/backup.ts'
 import { RECEIPT_STATES } from '../../model/receipt.ts'
-import { All, type Endpoint, listOf, Operation, Paging, Ref, Timestamp, V } from './contract-common.ts'
+import { All, type Endpoint, listOf, Operation, PageQuery, Paging, Ref, Timestamp, V } from './contract-common.ts'
 
 const Bytes = z.int().nullable().describe('null = not measured')
 
@@ -104,6 +104,43 @@ export const SetBackupPolicy = z
   })
   .meta({ id: 'SetBackupPolicy', description: 'What is left out stays as it is.' })
 
+const CHECKS = ['digests', 'image', 'boot', 'agent', 'filesystem'] as const
+export const Receipt = z
+  .object({
+    id: z.string(),
+    uuid: z.uuid(),
+    number: z.int(),
+    backupId: z.string(),
+    state: z.enum(RECEIPT_STATES),
+    stateReason: z.string().nullable(),
+    isScheduled: z.boolean().describe('false: somebody asked for it'),
+    consistency: z.enum(CONSISTENCY_LEVELS).nullable(),
+    restoredBytes: Bytes,
+    restoreMs: z.int().nullable(),
+    bootMs: z.int().nullable(),
+    checks: z.array(
+      z.object({
+        name: z.enum(CHECKS),
+        outcome: z.enum(['passed', 'failed', 'unknown']).describe('`unknown`: nothing could tell'),
+        detail: z.string(),
+      }),
+    ),
+    serialTail: z.string().nullable(),
+    hasScreenshot: z.boolean(),
+    startedAt: Timestamp,
+    finishedAt: Timestamp.nullable(),
+  })
+  .meta({ id: 'Receipt' })
+export const ReceiptAccepted = z.object({ receipt: Receipt, operation: Operation }).meta({ id: 'ReceiptAccepted' })
+export const Restored = z.object({ instanceId: z.string(), operation: Operation }).meta({ id: 'RestoreAccepted' })
+export const DownloadLink = z
+  .object({
+    url: z.url().describe('of a qcow2 disk image; whoever has it needs no key'),
+    expiresAt: Timestamp,
+    sizeBytes: z.int(),
+  })
+  .meta({ id: 'BackupDownloadLink' })
+
 const POLICY = `${V}/instances/{id}/backup-policy`
 
 export const backupsEndpoints = {
@@ -139,6 +176,55 @@ export const backupsEndpoints = {
     status: 200,
     params: Ref,
     answer: Backup,
+  },
+  restoreBackup: {
+    method: 'POST',
+    path: `${V}/backups/{id}/restore`,
+    summary: 'Give the stopped instance of a backup its disk back; a new instance comes by createInstance',
+    status: 202,
+    params: Ref,
+    answer: Restored,
+  },
+  getBackupDownload: {
+    method: 'GET',
+    path: `${V}/backups/{id}/download`,
+    summary: 'Get a link, valid for an hour, to a backup as a disk image',
+    status: 200,
+    params: Ref,
+    answer: DownloadLink,
+  },
+  verifyBackup: {
+    method: 'POST',
+    path: `${V}/backups/{id}/verify`,
+    summary: 'Restore a backup into a machine of its own, boot it and look at it',
+    status: 202,
+    params: Ref,
+    answer: ReceiptAccepted,
+  },
+  listReceipts: {
+    method: 'GET',
+    path: `${V}/backups/{id}/receipts`,
+    summary: 'List the receipts of a backup, the newest first',
+    status: 200,
+    params: Ref,
+    query: PageQuery,
+    answer: listOf(Receipt),
+  },
+  getReceipt: {
+    method: 'GET',
+    path: `${V}/receipts/{id}`,
+    summary: 'Get a receipt',
+    status: 200,
+    params: Ref,
+    answer: Receipt,
+  },
+  getReceiptScreenshot: {
+    method: 'GET',
+    path: `${V}/receipts/{id}/screenshot`,
+    summary: 'Get what the screen of the booted backup showed',
+    status: 200,
+    params: Ref,
+    produces: 'image/png',
   },
   getBackupUsage: {
     method: 'GET',
@@ -179,3 +265,5 @@ export type Backup = z.infer<typeof Backup>
 export type BackupAccepted = z.infer<typeof BackupAccepted>
 export type BackupPolicy = z.infer<typeof BackupPolicy>
 export type BackupUsage = z.infer<typeof BackupUsage>
+export type Receipt = z.infer<typeof Receipt>
+export type DownloadLink = z.infer<typeof DownloadLink>

@@ -167,6 +167,10 @@ export const CreateInstance = z
     planId: z.string().optional().describe('default: the first of `GET /havn/v1/plans`'),
     regionId: z.string().optional().describe('id or alias; default: the first region with a host'),
     imageId: z.string().optional().describe('default: the first available image'),
+    backupId: z
+      .string()
+      .optional()
+      .describe('a completed backup, by any of its ids: its disk instead of an image; what is not said is as it was'),
     sshKeys: z.array(z.string().max(SSH_KEY_LENGTH_MAX)).max(100).default([]).describe('OpenSSH public keys'),
     sshKeyIds: z.array(z.string().min(1).max(255)).max(100).default([]).describe('stored keys: id, number or name'),
     ...RootPassword,

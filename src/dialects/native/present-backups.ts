@@ -2,6 +2,7 @@
 import { DEFAULT_SCHEDULE } from '../../model/backup.ts'
 import type * as policies from '../../services/backup-policies.ts'
 import type * as backups from '../../services/backups.ts'
+import type * as receipts from '../../services/receipts.ts'
 import type * as snapshots from '../../services/snapshots.ts'
 import type * as contract from './contract-backups.ts'
 import type * as snapshotContract from './contract-snapshots.ts'
@@ -60,4 +61,23 @@ export const presentPolicy = (policy: policies.BackupPolicy | null): contract.Ba
   isSet: policy !== null,
   nextAt: maybe(policy?.nextAt ?? null),
   lastAt: maybe(policy?.lastAt ?? null),
+})
+
+export const presentReceipt = (receipt: receipts.Receipt): contract.Receipt => ({
+  id: receipt.id,
+  uuid: receipt.uuid,
+  number: receipt.number,
+  backupId: receipt.backupId,
+  state: receipt.state,
+  stateReason: receipt.stateReason,
+  isScheduled: receipt.isScheduled,
+  consistency: receipt.consistency,
+  restoredBytes: receipt.restoredBytes,
+  restoreMs: receipt.restoreMs,
+  bootMs: receipt.bootMs,
+  checks: receipt.checks,
+  serialTail: receipt.serialTail,
+  hasScreenshot: receipt.hasScreenshot,
+  startedAt: time(receipt.startedAt),
+  finishedAt: maybe(receipt.finishedAt),
 })

@@ -2,8 +2,10 @@
 import { z } from 'zod'
 import { BACKUP_KINDS, type BackupState } from '../../model/backup.ts'
 import { isUuid } from '../../model/ids.ts'
+import * as downloads from '../../services/backup-downloads.ts'
 import type { Backup } from '../../services/backups.ts'
 import * as backups from '../../services/backups.ts'
+import * as restores from '../../services/restores.ts'
 import { route } from '../http/route.ts'
 import { Time, time } from './present.ts'
 
@@ -97,6 +99,50 @@ export const deleteBackup = route({
   async run(ctx, { params }) {
     const { shortId } = await backups.remove(ctx, params.backup_id, { instance: params.vps_id })
     return { status: 'deleted' as const, backup_id: shortId }
+  },
+})
+
+const Restoring = z
+  .object({ status: z.literal('restoring'), backup_id: z.string(), message: z.string() })
+  .meta({ id: 'BackupRestoring' })
+
+export const restoreBackup = route({
+  method: 'POST',
+  path: '/v1/vps/{vps_id}/backups/{backup_id}/restore',
+  summary: 'Restore backup',
+  scope: 'instances:write',
+  noun,
+  status: 200,
+  params: BackupPath,
+  answer: Restoring,
+  async run(ctx, { params }) {
+    const { shortId } = await backups.get(ctx, params.backup_id, { instance: params.vps_id })
+    await restores.restore(ctx, params.vps_id, shortId)
+    const message = 'The backup is being restored; the VPS can be started when it is done'
+    return { status: 'restoring' as const, backup_id: shortId, message }
+  },
+})
+
+const Download = z
+  .object({
+    download_url: z.string().describe('of a qcow2 disk image; valid for one hour'),
+    expires_at: Time,
+    size_bytes: z.int(),
+  })
+  .meta({ id: 'BackupDownload' })
+
+export const downloadBackup = route({
+  method: 'GET',
+  path: '/v1/vps/{vps_id}/backups/{backup_id}/download',
+  summary: 'Get a link to a backup',
+  scope: 'instances:read',
+  noun,
+  status: 200,
+  params: BackupPath,
+  answer: Download,
+  async run(ctx, { params }) {
+    const { url, expiresAt, sizeBytes } = await downloads.link(ctx, params.backup_id, { instance: params.vps_id })
+    return { download_url: url, expires_at: time(expiresAt), size_bytes: sizeBytes }
   },
 })
 
