@@ -1,4 +1,4 @@
-/** Naming, sealing and opening chunks off the event loop, on as many threads as there are cores. */
+/** Naming, sealing and opening chunks off the event loop, on a few threads. */
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
@@ -27,7 +27,10 @@ interface Thread {
   ended: Error | null
 }
 
-export function createCryptPool(threads = availableParallelism()): CryptPool {
+/** More would be faster than any store, and each has some 60 MiB. */
+const THREADS_MAX = 4
+
+export function createCryptPool(threads = Math.min(availableParallelism(), THREADS_MAX)): CryptPool {
   const all: Thread[] = []
 
   /** The idlest; a new one while all are busy and there may be more. */
