@@ -72,6 +72,7 @@ export async function startCloud(
     HAVN_COMPUTE: 'simulator',
     HAVN_LISTEN: '127.0.0.1:0',
     HAVN_S3_LISTEN: '127.0.0.1:0',
+    HAVN_VERIFY: 'off', // nothing happens by itself that a test does not want
     ...options.env,
   })
   const paths = pathsOf(home)

@@ -53,7 +53,7 @@ export async function lookAfterRestore(context: StepContext<WorkerTools>, input:
       const since = typeof state.failingSince === 'number' ? state.failingSince : time
       if (code !== 'unavailable' || time - since > PATIENCE_MS)
         return fail(context, input, new CloudError(code, message))
-      await tools.tasks.remove(input.taskId)
+      await tools.tasks.reset(input.taskId)
       const failures = typeof state.failures === 'number' ? state.failures + 1 : 1
       const ms = Math.min(RETRY_MS_MAX, RETRY_MS_FIRST * 2 ** (failures - 1))
       const next = { ...state, failures, failingSince: since, retryAt: time + ms }

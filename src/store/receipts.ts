@@ -256,7 +256,8 @@ export async function unproven(db: Db, { freshDays, retryHours }: Freshness, lim
       AND NOT EXISTS (
         SELECT 1 FROM receipt WHERE backup_id = backup.id AND (
           receipt.state = 'running'
-          OR (receipt.state = 'passed' AND finished_at > cloud_now() - ${freshDays} * interval '1 day')
+          OR (receipt.state = 'passed' AND finished_at > cloud_now() - ${freshDays} * interval '1 day'
+            AND (backup.damaged_at IS NULL OR started_at > backup.damaged_at))
           OR (receipt.state = 'failed' AND finished_at > cloud_now() - ${retryHours} * interval '1 hour')))
     ORDER BY completed_at DESC LIMIT ${limit}`.execute(db)
   return rows.map(({ id }) => id)
