@@ -24,7 +24,7 @@ export interface Havn {
   run(words: string | readonly string[], more?: NodeJS.ProcessEnv): Promise<Outcome>
   /** The same, parsed; throws when it failed. */
   json<T = Record<string, unknown>>(words: string): Promise<T>
-  /** A call as curl makes it, with the owner's key. */
+  /** A call as curl makes it, with the owner's key; the body is null when there is none. */
   curl<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<{ status: number; body: T }>
   process(name: string): ProcessEntry | undefined
   /** The driver's eyes on this home, from outside of its processes; not opened. */
@@ -67,11 +67,23 @@ export async function newHavn(settings: NodeJS.ProcessEnv): Promise<Havn> {
     async curl(method, path, body) {
       const { apiKey, apiUrl } = JSON.parse(readFileSync(paths.credentials, 'utf8')) as Record<string, string>
       const data = body === undefined ? [] : ['-H', 'Content-Type: application/json', '-d', JSON.stringify(body)]
-      const args = ['-sS', '-m', '60', '-X', method, `${apiUrl}${path}`, '-H', `X-API-Key: ${apiKey}`, ...data]
+      const args = [
+        '-sS',
+        '-m',
+        '60',
+        '-X',
+        method,
+        `${apiUrl}${path}`,
+        '-H',
+        `X-API-Key: ${apiKey}`,
+        '-H',
+        `Authorization: Bearer ${apiKey}`,
+        ...data,
+      ]
       const { code, out, err } = await execute('curl', [...args, '-w', '\n%{http_code}'], process.env)
       if (code !== 0) throw new Error(`curl ${method} ${path}: ${err}`)
       const at = out.lastIndexOf('\n')
-      return { status: Number(out.slice(at + 1)), body: JSON.parse(out.slice(0, at)) }
+      return { status: Number(out.slice(at + 1)), body: at > 0 ? JSON.parse(out.slice(0, at)) : null }
     },
     process: (name) => livingProcesses(paths).find((it) => it.name === name),
     driver,

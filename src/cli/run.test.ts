@@ -84,7 +84,7 @@ const image: Image = {
 type Answers = Record<string, (input: { id?: string; query?: object; body?: object }) => unknown>
 
 /** Runs a command line against an API that answers so. */
-async function run(line: string, answers: Answers = {}) {
+async function run(line: string, answers: Answers = {}, input = '') {
   const out: string[] = []
   const notes: string[] = []
   const calls: [string, object][] = []
@@ -100,7 +100,7 @@ async function run(line: string, answers: Answers = {}) {
     },
     print: (text) => void out.push(text),
     note: (text) => void notes.push(text),
-    input: Readable.from([]),
+    input: Readable.from([input]),
     output: new PassThrough(),
     isTerminal: false,
     now: () => NOW,
@@ -140,6 +140,28 @@ test('instance create sends what was asked for and nothing else', async () => {
   })
   assert.deepEqual(calls, [['createInstance', { body: { name: 'web', imageId: 'micro', sshKeys: [], planId: 'p' } }]])
   assert.equal(out, 'web (inst_1) is provisioning; operation op_1')
+})
+
+test('instance rebuild and credentials', async () => {
+  const rebuilt = await run('instance rebuild web --image micro --generate-password', {
+    rebuildInstance: () => ({ instance: { ...instance, state: 'rebuilding' }, operation }),
+  })
+  assert.deepEqual(rebuilt.calls, [
+    ['rebuildInstance', { id: 'web', body: { imageId: 'micro', generatePassword: true } }],
+  ])
+  assert.equal(rebuilt.out, 'web (inst_1) is rebuilding; operation op_1')
+  await assert.rejects(run('instance rebuild web'), /needs --image/)
+
+  const shown = await run('credential show web', { revealCredential: () => ({ password: 'open sesame' }) })
+  assert.deepEqual(shown.calls, [
+    ['revealCredential', { id: 'web', body: { type: 'operating_system', username: 'root' } }],
+  ])
+  assert.equal(shown.out, 'open sesame')
+  const answer = { putCredential: () => ({ type: 'control_panel', username: 'admin', createdAt: '', updatedAt: '' }) }
+  const set = await run('credential set web admin --type control_panel', answer, 'pass word\n')
+  const body = { type: 'control_panel', username: 'admin', password: 'pass word' }
+  assert.deepEqual(set.calls, [['putCredential', { id: 'web', body }]])
+  await assert.rejects(run('credential set web admin --type root', answer, 'x'), /operating_system or control_panel/)
 })
 
 test('instance create and update send stored keys and the wish for backups', async () => {

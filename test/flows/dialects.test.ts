@@ -1,5 +1,6 @@
 /**
- * One instance, four vocabularies: made in one dialect, switched in the next two, deleted in the first. Whenever its state
+ * One instance, four vocabularies: made in one dialect, switched in the next two, taken back to a snapshot and installed anew
+ * in the third, deleted in the first. Whenever its state
  * held still while all of them were asked, each has said its own word for it.
  */
 import assert from 'node:assert/strict'
@@ -19,6 +20,7 @@ const WORDS: Partial<Record<State, { wayscloud: string; vpsorg: string; leaseweb
   stopped: { wayscloud: 'stopped', vpsorg: 'stopped', leaseweb: ['STOPPED'] },
   starting: { wayscloud: 'starting', vpsorg: 'starting', leaseweb: ['STARTING'] },
   rebooting: { wayscloud: 'starting', vpsorg: 'rebooting', leaseweb: ['STOPPING', 'STARTING'] },
+  rebuilding: { wayscloud: 'provisioning', vpsorg: 'provisioning', leaseweb: ['STOPPING', 'STARTING'] },
 }
 
 /** Asks everybody until the state is the wished one. */
@@ -72,6 +74,34 @@ test('the same instance through every dialect at once', async (t) => {
   await watch(cloud, instance, 'running')
   await expectStatus(200, 'POST', `${vpsorg}reboot/`)
   await watch(cloud, instance, 'running')
+
+  const call = async (method: string, path: string, body: object) => {
+    const answer = await cloud.call<Json>(method, leaseweb + path, body)
+    assert.equal(answer.status, 202, JSON.stringify(answer.body))
+  }
+  cloud.simulator.write(instance.id as `inst_${string}`, 'then')
+  await call('POST', '/snapshots', { name: 'Before' })
+  const snapshot = await until('the snapshot to be ready', async () => {
+    const [one] = (await cloud.call<Json>('GET', `${leaseweb}/snapshots`)).body.snapshots
+    return one.state === 'READY' && one
+  })
+  cloud.simulator.write(instance.id as `inst_${string}`, 'now')
+  await call('POST', `/snapshots/${snapshot.id}/restore`, {})
+  await until('it is back there', async () => cloud.simulator.read(instance.id as `inst_${string}`) === 'then')
+  await watch(cloud, instance, 'running')
+  await until('the snapshot to be ready again', async () => {
+    return (await cloud.call<Json>('GET', `${leaseweb}/snapshots/${snapshot.id}`)).body.state === 'READY'
+  })
+
+  cloud.simulator.fault({ verb: 'ensureStopped', when: 'before', delayMs: 1_000 })
+  await call('POST', '/reinstall', { operatingSystemId: 'DEBIAN_12_64' })
+  await watch(cloud, instance, 'rebuilding')
+  await watch(cloud, instance, 'running')
+  assert.equal(cloud.simulator.read(instance.id as `inst_${string}`), '')
+  const os = (await cloud.call<Json>('GET', vpsorg)).body.os.name
+  const template = (await cloud.call<Json>('GET', ways)).body.os_template
+  assert.deepEqual([os, template], ['Debian 12', 'debian-12'])
+
   await expectStatus(204, 'DELETE', vpsorg)
   for (const path of [ways, vpsorg, leaseweb, `/havn/v1/instances/${instance.id}`]) await expectStatus(404, 'GET', path)
 })

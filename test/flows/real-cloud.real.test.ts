@@ -16,6 +16,7 @@ import { SOCKETS } from '../../src/drivers/compute/qemu/args.ts'
 import { tableName, tapName } from '../../src/drivers/compute/qemu/network.ts'
 import { filesOf, readRecord } from '../../src/drivers/compute/qemu/record.ts'
 import { overlaps } from '../../src/lib/cidr.ts'
+import { cryptSha512 } from '../../src/lib/crypt.ts'
 import { isAlive, type ProcessIdentity, signalProcess } from '../../src/lib/process-identity.ts'
 import { buildContext } from '../../src/main/context.ts'
 import type { InstanceId } from '../../src/model/ids.ts'
@@ -175,6 +176,81 @@ describe('a cloud with real machines', () => {
   }
   const SENT = 300_000
   const send = () => inside('first', 'sh', '-c', `head -c ${SENT} /dev/zero | tr '\\0' x`)
+
+  describe('one machine through every dialect', () => {
+    let machine: Instance
+    const server = (rest = '') => `/cloud/v2/virtualServers/${machine.number}${rest}`
+    const everybody = async () => {
+      const [vpsorg, wayscloud, leaseweb] = await Promise.all([
+        havn.curl<{ status: string }>('GET', `/api/v1/servers/${machine.number}/`),
+        havn.curl<Vps>('GET', `/v1/vps/${machine.uuid}`),
+        havn.curl<{ state: string }>('GET', server()),
+      ])
+      return [vpsorg.body.status, wayscloud.body.status, leaseweb.body.state]
+    }
+    const allSay = (...words: string[]) =>
+      eventually(`they say ${words}`, async () => (await everybody()).join() === words.join(), BOOT_MS)
+    const job = async (method: string, path: string, name: string, body?: object) => {
+      const answer = await havn.curl(method, server(path), body)
+      assert.deepEqual([answer.status, answer.body.name], [202, name], JSON.stringify(answer.body))
+    }
+
+    test('made in the first, power-cycled in the second', async () => {
+      const order = { name: 'many', plan_id: 1, os_id: 1, location: 'us-west' }
+      const made = await havn.curl<{ id: number; status: string }>('POST', '/api/v1/servers/', order)
+      assert.deepEqual([made.status, made.body.status], [201, 'provisioning'], JSON.stringify(made.body))
+      machine = await instance('many')
+      assert.equal(machine.number, made.body.id)
+      await allSay('active', 'running', 'RUNNING')
+      assert.equal((await havn.curl('POST', `/v1/vps/${machine.uuid}/stop`)).status, 200)
+      await allSay('stopped', 'stopped', 'STOPPED')
+      assert.equal((await havn.curl('POST', `/v1/vps/${machine.uuid}/start`)).status, 200)
+      await allSay('active', 'running', 'RUNNING')
+    })
+
+    test('taken back to a snapshot with its memory in the third', async () => {
+      await inside('many', 'sh', '-c', 'echo then > /root/mark; sync')
+      const bootId = await inside('many', 'cat', '/proc/sys/kernel/random/boot_id')
+      await job('POST', '/snapshots', 'virtualServer.createVMSnapshot', { name: 'Before' })
+      const snapshots = async () =>
+        (await havn.curl<{ snapshots: { id: string; state: string }[] }>('GET', server('/snapshots'))).body.snapshots
+      const isReady = async () => {
+        const [one] = await snapshots()
+        return one?.state === 'READY' && one
+      }
+      const { id } = await eventually('the snapshot is ready', isReady, BOOT_MS)
+      await inside('many', 'sh', '-c', 'echo now > /root/mark; sync')
+      await job('POST', `/snapshots/${id}/restore`, 'virtualServer.restoreVMSnapshot')
+      await eventually('the snapshot is ready again', isReady, BOOT_MS)
+      assert.equal(await inside('many', 'cat', '/root/mark'), 'then')
+      assert.equal(await inside('many', 'cat', '/proc/sys/kernel/random/boot_id'), bootId, 'it did not boot')
+      await allSay('active', 'running', 'RUNNING')
+    })
+
+    test('reinstalled there: another disk and root password, the same addresses', async () => {
+      const before = await instance('many')
+      await job('POST', '/reinstall', 'virtualServers.reinstall', { operatingSystemId: 'MICRO_1_64' })
+      await until('many', 'rebuilding')
+      await allSay('active', 'running', 'RUNNING')
+      const after = await instance('many')
+      const same = ({ uuid, number, ipv4, ipv6, mac, hostname }: Instance) => [uuid, number, ipv4, ipv6, mac, hostname]
+      assert.deepEqual(same(after), same(before))
+      assert.equal(await inside('many', 'sh', '-c', 'ls /root/mark 2>/dev/null || echo gone'), 'gone')
+      const path = server('/credentials/OPERATING_SYSTEM/root')
+      const { password } = (await havn.curl<{ password: string }>('GET', path)).body
+      const shadow = await inside('many', 'sh', '-c', 'grep ^root: /etc/shadow')
+      const [, , salt, hash] = shadow.split(':')[1]!.split('$')
+      assert.equal(cryptSha512(password, salt), `$6$${salt}$${hash}`)
+      assert.deepEqual((await havn.curl<{ snapshots: object[] }>('GET', server('/snapshots'))).body.snapshots, [])
+    })
+
+    test('deleted in the first', async () => {
+      assert.equal((await havn.curl('DELETE', `/api/v1/servers/${machine.number}/`)).status, 204)
+      for (const path of [`/v1/vps/${machine.uuid}`, `/api/v1/servers/${machine.number}/`, server()]) {
+        assert.equal((await havn.curl('GET', path)).status, 404, path)
+      }
+    })
+  })
 
   test('a guest that powers itself off stays off until it is started', async () => {
     const before = await sent()
