@@ -10,6 +10,8 @@ import { CHUNK_BYTES } from '../../src/model/backup.ts'
 import { SCOPES } from '../../src/model/scopes.ts'
 import * as backups from '../../src/services/backups.ts'
 import type { Ctx } from '../../src/services/ctx.ts'
+import * as instances from '../../src/services/instances.ts'
+import * as templates from '../../src/services/templates.ts'
 import { eventually } from '../eventually.ts'
 import { type Havn, newHavn } from '../havn.ts'
 
@@ -118,6 +120,27 @@ describe('backups of a real machine', () => {
     assert.equal((await havn.run('instance start first --wait')).code, 0)
     assert.ok(['off', 'crash', 'filesystem'].includes((await completed(another.id)).consistency!))
     await isClear()
+  })
+
+  test('a template of it makes a machine with what was on its disk', async () => {
+    const digest = (await inside('sha256sum /root/five')).split(' ')[0]
+    const [backup] = (await backups.list(ctx, { instance: 'first' })).items
+    const { image } = await templates.convert(ctx, backup!.id, { name: 'golden' })
+    await eventually(
+      'the image is made',
+      async () => (await templates.get(ctx, image.id)).state === 'available',
+      BACKUP_MS,
+    )
+    await instances.create(ctx, { hostname: 'copy', imageId: image.id, planId: first.plan.id })
+    await eventually(
+      'it answers',
+      async () => {
+        const { code, out } = await havn.run(['ssh', 'copy', '--', 'sha256sum', '/root/five'])
+        return code === 0 && out.split(' ')[0] === digest
+      },
+      BACKUP_MS,
+    )
+    assert.equal((await havn.run(['ssh', 'copy', '--', 'hostname'])).out.trim(), 'copy', 'first-boot work ran again')
   })
 })
 
