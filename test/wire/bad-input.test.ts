@@ -125,6 +125,31 @@ describe('bad input', () => {
     assert.deepEqual(await census(wire().db), before)
   })
 
+  test('native: rebuild and credentials', async () => {
+    const { id, number } = wire().instance
+    const before = await census(wire().db)
+    const root = { type: 'operating_system', username: 'root' }
+    for (const [method, path, body] of [
+      ['POST', 'rebuild', undefined],
+      ['POST', 'rebuild', {}],
+      ['POST', 'rebuild', { imageId: 'beos-5' }],
+      ['POST', 'rebuild', { imageId: 'windows-server-2025' }],
+      ['POST', 'rebuild', { imageId: 'micro', generatePassword: true, passwordHash: '$6$x$y' }],
+      ['PUT', 'credentials', { ...root }],
+      ['PUT', 'credentials', { ...root, password: '' }],
+      ['PUT', 'credentials', { ...root, type: 'root', password: 'x' }],
+      ['PUT', 'credentials', { ...root, username: 'a\tb', password: 'x' }],
+      ['POST', 'credentials/reveal', { username: 'root' }],
+      ['GET', 'credentials?type=x', undefined],
+    ] as const) {
+      const answer = await wire().call<Json>(method, `/havn/v1/instances/${id}/${path}`, body)
+      assert.deepEqual([answer.status, answer.body.error.code], [400, 'invalid'], `${path} ${JSON.stringify(body)}`)
+    }
+    const unknown = await wire().call<Json>('POST', `/havn/v1/instances/${number}/credentials/reveal`, root)
+    assert.deepEqual([unknown.status, unknown.body.error.code], [404, 'not_found'])
+    assert.deepEqual(await census(wire().db), before)
+  })
+
   test('native: queries, ids, unknown paths', async () => {
     const code = async (path: string) => {
       const { status, body } = await wire().call<Json>('GET', path)

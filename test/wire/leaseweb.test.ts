@@ -146,6 +146,29 @@ describe('clients', () => {
     await until('it is forgotten', async () => (await row()) === undefined)
   })
 
+  test('data traffic is what the server sent and received', async () => {
+    const { id } = wire().instance
+    const sweep = () => wire().worker.reconcilers.runNow('stats.sample')
+    const measure = async (networkInBytes: number, networkOutBytes: number) => {
+      wire().simulator.setStats(id as `inst_${string}`, { run: 'one', networkInBytes, networkOutBytes })
+      await sweep()
+    }
+    await measure(1_000, 70)
+    await measure(1_500, 75)
+    for (const granularity of ['NONE', 'DAY', 'MONTH', 'YEAR']) {
+      const path = `${serverPath(wire())}/metrics/datatraffic?granularity=${granularity}`
+      const { body } = await wire().call<Json>('GET', path)
+      assert.equal(body._metadata.granularity, granularity)
+      const sum = ({ unit, values }: Json) => [unit, values.reduce((all: number, { value }: Json) => all + value, 0)]
+      assert.deepEqual(sum(body.metrics.DATATRAFFIC_UP), ['B', 75], granularity)
+      assert.deepEqual(sum(body.metrics.DATATRAFFIC_DOWN), ['B', 1_500], granularity)
+      for (const { timestamp } of body.metrics.DATATRAFFIC_UP.values) {
+        assert.match(timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$/)
+      }
+    }
+    wire().simulator.setStats(id as `inst_${string}`, null)
+  })
+
   test('a user name with all that a path can hold', async () => {
     for (const username of ['Administrator', 'a/b', 'é ü', 'x@y.z', '%2e', '..']) {
       const body = { username, password: `of ${username}`, type: 'CONTROL_PANEL' }
