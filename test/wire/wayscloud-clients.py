@@ -56,6 +56,47 @@ assert status["uptime_seconds"] == 0 and status["memory_total_mb"] == 2048 and s
 call("POST", f"/v1/vps/{vps_id}/start/")
 wait(vps_id, "running")
 
+# Its snapshots: `snapshot_name` in the request, printed with `snapshot_name`, `status` and a slice of `created_at`.
+call("POST", f"/v1/vps/{vps_id}/snapshots", 409, json={"snapshot_name": "running", "description": ""})
+call("POST", f"/v1/vps/{vps_id}/stop")
+wait(vps_id, "stopped")
+taken = call("POST", f"/v1/vps/{vps_id}/snapshots", json={"snapshot_name": "before-migration", "description": ""})
+assert taken == {"status": "created", "snapshot_name": "before-migration"}
+listed = call("GET", f"/v1/vps/{vps_id}/snapshots")
+assert [(one["snapshot_name"], one["status"], one["created_at"][:2]) for one in listed["snapshots"]] == [
+    ("before-migration", "completed", "20")] and listed["max_snapshots"] == 10
+assert call("POST", f"/v1/vps/{vps_id}/snapshots/before-migration/rollback")["status"] == "rolling_back"
+assert call("DELETE", f"/v1/vps/{vps_id}/snapshots/before-migration")["status"] == "deleted"
+
+# Its backups: no body anywhere, polled in the list, `message` and `download_url` printed, a policy read from `policy`.
+backup = call("POST", f"/v1/vps/{vps_id}/backups")
+assert backup["status"] == "started"
+for _ in range(600):
+    item = call("GET", f"/v1/vps/{vps_id}/backups")["backups"][0]
+    assert item["backup_id"] == backup["backup_id"] and item["started_at"][:2] == "20"
+    if item["status"] == "completed":
+        break
+    time.sleep(0.1)
+assert item["status"] == "completed" and item["backup_type"] == "manual" and isinstance(item["size_gb"], (int, float))
+link = call("GET", f"/v1/vps/{vps_id}/backups/{item['backup_id']}/download")
+image = requests.get(link["download_url"], timeout=30)
+assert image.content[:4] == b"QFI\xfb" and len(image.content) == link["size_bytes"]
+assert isinstance(call("POST", f"/v1/vps/{vps_id}/backups/{item['backup_id']}/restore")["message"], str)
+assert call("GET", f"/v1/vps/{vps_id}/backup-policy")["policy"] is None
+policy = call("PUT", f"/v1/vps/{vps_id}/backup-policy", json={
+    "enabled": True, "frequency": "weekly", "day_of_week": 6, "time_of_day": "03:00", "retention_days": 7})
+assert policy["policy"]["day_of_week"] == 6 and policy["day_of_week"] == "sunday" and policy["next_backup_at"]
+assert isinstance(call("DELETE", f"/v1/vps/{vps_id}/backup-policy"), dict)
+assert call("GET", f"/v1/vps/{vps_id}/backup-usage")["total_backups"] == 1
+for _ in range(600):
+    answer = session.post(f"{base}/v1/vps/{vps_id}/start", timeout=30)
+    assert answer.status_code in (200, 409), answer.text
+    if answer.status_code == 200:
+        break
+    time.sleep(0.1)
+wait(vps_id, "running")
+assert call("DELETE", f"/v1/vps/{vps_id}/backups/{item['backup_id']}")["status"] == "deleted"
+
 # The CLI, at login and whoami; a list of what is wrong is joined from each item's `msg`.
 assert set(call("GET", "/api/v1/dashboard/account/profile")) == {"customer_id", "email", "name", "customer_type"}
 wrong = call("POST", "/v1/vps", 422, json={"hostname": "x"})
