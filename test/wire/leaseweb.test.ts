@@ -133,6 +133,7 @@ describe('clients', () => {
         .where('instance_id', '=', id as `inst_${string}`)
         .executeTakeFirst()
     const shown = await wire().call<Json>('GET', `${S}/${number}/credentials/OPERATING_SYSTEM/root`)
+    assert.equal(shown.headers.get('cache-control'), 'no-store')
     assert.ok(!(await row())!.password_sealed.includes(shown.body.password))
     const revealed = await wire().call<Json>('POST', `/havn/v1/instances/${id}/credentials/reveal`, {
       type: 'operating_system',
@@ -362,6 +363,15 @@ describe('wrong input', () => {
         ['GET', '/snapshots', undefined],
         ['POST', '/snapshots', { name: 'mine' }],
         ['POST', `/snapshots/${nobody}/restore`, undefined],
+        // Nor does a bad request tell whether there is one.
+        ['PUT', '', { reference: 5 }],
+        ['POST', '/reinstall', undefined],
+        ['GET', '/templates?limit=0', undefined],
+        ['GET', '/credentials/nonsense', undefined],
+        ['PUT', '/credentials', {}],
+        ['GET', '/metrics/datatraffic?granularity=1h', undefined],
+        ['GET', '/snapshots?offset=-1', undefined],
+        ['POST', '/snapshots', { name: '1' }],
       ] as const) {
         isError(await wire().call<Json>(method, `${S}/${bad}${rest}`, body), 404)
       }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { seedFleet } from '../../bench/fleet.ts'
+import { cryptSha512 } from '../../src/lib/crypt.ts'
 import type { AccountId } from '../../src/model/ids.ts'
 import { INSTANCE_STATES, type InstanceState } from '../../src/model/instance.ts'
 import { type Cloud, startCloud } from '../cloud.ts'
@@ -50,6 +51,7 @@ const BAD_CREATES: [why: string, body: unknown, fields: Record<string, string | 
   ['a number as location', { ...SERVER, location: 1 }, { location: TEXT }],
   ['a host name that is none', { ...SERVER, hostname: 'a_b' }, { hostname: null }],
   ['an unknown SSH key', { ...SERVER, ssh_key_id: 1 }, { ssh_key_id: 'Invalid pk "1" - object does not exist.' }],
+  ['zero as SSH key', { ...SERVER, ssh_key_id: 0 }, { ssh_key_id: 'Invalid pk "0" - object does not exist.' }],
   ['a text as SSH key', { ...SERVER, ssh_key_id: 'ssh-ed25519 AAAA' }, { ssh_key_id: INTEGER }],
   ['a text as flag', { ...SERVER, backups_enabled: 'yes' }, { backups_enabled: 'Must be a valid boolean.' }],
   ['two at once', { ...SERVER, name: 'a b', plan_id: 'x' }, { name: LETTERS, plan_id: INTEGER }],
@@ -122,6 +124,21 @@ describe('VPS.org', () => {
     }
     assert.deepEqual(await made(wire()), before)
     assert.deepEqual((await call('GET', `${server()}nonsense/`)).body, { detail: 'Not found.' })
+    for (const number of ['999999', other.body.id]) {
+      for (const [method, sent] of [
+        ['PUT', '{}'],
+        ['PATCH', '{"name":5}'],
+        ['PUT', '{'],
+        ['DELETE', '{'],
+      ] as const) {
+        const answer = await fetch(`${wire().apiUrl}${SERVERS}${number}/`, {
+          method,
+          headers: { authorization: `Bearer ${wire().ownerKey}`, 'content-type': 'application/json' },
+          body: sent,
+        })
+        assert.deepEqual([answer.status, await answer.json()], [404, { detail: 'Not found.' }], `${method} ${sent}`)
+      }
+    }
   })
 
   test('bad creates name the fields and make nothing', async () => {
@@ -348,6 +365,22 @@ describe('VPS.org', () => {
     assert.match(rows[0].resourceId, /^inst_/)
   })
 
+  const credentialsOf = async (number: number) =>
+    (await call('GET', `/cloud/v2/virtualServers/${number}/credentials/OPERATING_SYSTEM`)).body.credentials
+
+  test('a server that was given no SSH key has a root password, which its credentials tell', async () => {
+    const { body } = await call('POST', SERVERS, SERVER)
+    assert.deepEqual(await credentialsOf(body.id), [{ type: 'OPERATING_SYSTEM', username: 'root' }])
+    const { password_hash } = await wire()
+      .db.selectFrom('instance')
+      .select('password_hash')
+      .where('number', '=', body.id)
+      .executeTakeFirstOrThrow()
+    const told = await call('GET', `/cloud/v2/virtualServers/${body.id}/credentials/OPERATING_SYSTEM/root`)
+    const [, , salt] = password_hash!.split('$')
+    assert.equal(cryptSha512(told.body.password, salt), password_hash)
+  })
+
   test('a stored SSH key is put into the server; another account’s is not there', async () => {
     const line = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3Q5rT8nN3yYkqV0o1mXb2c4d5e6f7g8h9i0jKLMNOP me@laptop'
     const mine = (await call('POST', '/havn/v1/ssh-keys', { name: 'laptop', publicKey: line })).body
@@ -360,6 +393,7 @@ describe('VPS.org', () => {
       .where('number', '=', created.body.id)
       .executeTakeFirstOrThrow()
     assert.ok(ssh_keys.includes(line))
+    assert.deepEqual(await credentialsOf(created.body.id), [], 'the key is the way in')
     const refused = await call('POST', SERVERS, { ...SERVER, ssh_key_id: theirs.number })
     assert.deepEqual(refused.body, { ssh_key_id: [`Invalid pk "${theirs.number}" - object does not exist.`] })
   })
@@ -420,7 +454,7 @@ describe('VPS.org: lists', () => {
       const answer = await list(`?page=${page}`)
       assert.deepEqual([answer.status, answer.body], [404, { detail: 'Invalid page.' }], page)
     }
-    for (const size of ['0', '-1', 'abc', '1.5', '101', '9'.repeat(40)]) {
+    for (const size of ['0', '-1', 'abc', '1.5', '101', '1e1', '0x10', '%2010', '', '9'.repeat(40)]) {
       const answer = await list(`?page_size=${size}`)
       assert.deepEqual([answer.status, Object.keys(answer.body)], [400, ['page_size']], size)
       assert.equal(answer.body.page_size.length, 1)

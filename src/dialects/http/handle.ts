@@ -5,7 +5,7 @@ import { CloudError, type FieldIssue, notFound } from '../../model/errors.ts'
 import type { Caller, Ctx } from '../../services/ctx.ts'
 import { type ApiContext, auditEntry, type RoomContext } from './call.ts'
 import { change, idempotencyKey, requestDigest, type StoredAnswer } from './change.ts'
-import { issuesOf, malformed } from './errors.ts'
+import { issuesOf, malformed, RequestError } from './errors.ts'
 import { Answer, type Input, JSON_TYPE, JsonText, MUTATING, type Route } from './route.ts'
 
 /** Longer than every id and name there is; such a thing does not exist. */
@@ -36,6 +36,18 @@ export function handle(context: RoomContext, route: Route): RouteHandlerMethod {
     if ('replayed' in done) return replay(reply, done.replayed)
     const other = await route.after?.(ctx, done.result, input)
     return send(reply, context, route, other ?? done.result)
+  }
+}
+
+/** What a refusal says: of a malformed request for what is not there, that it is not there. */
+export async function refusalOf(context: ApiContext, request: FastifyRequest, error: unknown): Promise<unknown> {
+  const { route, principal } = request.call
+  if (!(error instanceof RequestError) || !route?.names || !principal) return error
+  try {
+    await route.names(contextOf(context, route, request), parseParams(route, request))
+    return error
+  } catch (other) {
+    return other instanceof CloudError && other.code === 'not_found' ? other : error
   }
 }
 
@@ -126,7 +138,8 @@ function serialize(route: Route, result: unknown): StoredAnswer {
   const { body, type, headers } = result instanceof Answer ? result : new Answer(result)
   const status = statusOf(route, result)
   if (body === undefined) return { status, headers, body: null }
-  return { status, headers: { ...headers, 'content-type': type }, body: textOf(body, type) }
+  const kept = route.isSecret ? { 'cache-control': 'no-store' } : {}
+  return { status, headers: { ...kept, ...headers, 'content-type': type }, body: textOf(body, type) }
 }
 
 function textOf(body: unknown, type: string): string {

@@ -73,6 +73,11 @@ export interface RouteDefinition<P, Q, B, A> {
   /** What the path names, for "no such …". */
   noun?: string
   params?: P
+  /**
+   * Asks for what the path names, and throws `not_found` when it is not there. Called when the request is malformed, so
+   * that who asks for what is not theirs learns the same from a bad request as from a good one.
+   */
+  names?(ctx: Ctx, params: Parsed<P>): Promise<unknown>
   query?: Q
   body?: B
   /** `stream`: `run` reads the body itself, outside a transaction; such a call cannot be replayed. */
@@ -92,7 +97,8 @@ export interface RouteDefinition<P, Q, B, A> {
   after?(ctx: Ctx, result: unknown, input: Input<P, Q, B>): Promise<unknown>
 }
 
-export type Route = Omit<RouteDefinition<z.ZodType, z.ZodType, z.ZodType, z.ZodType>, 'run' | 'after'> & {
+export type Route = Omit<RouteDefinition<z.ZodType, z.ZodType, z.ZodType, z.ZodType>, 'run' | 'after' | 'names'> & {
+  names?(ctx: Ctx, params: unknown): Promise<unknown>
   run(ctx: Ctx, input: Input<z.ZodType, z.ZodType, z.ZodType>): Promise<unknown>
   after?(ctx: Ctx, result: unknown, input: Input<z.ZodType, z.ZodType, z.ZodType>): Promise<unknown>
 }

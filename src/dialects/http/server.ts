@@ -4,7 +4,8 @@
  * here knows a dialect by name.
  *
  * The order of a request: request id, route, credential (401), limits (429), scope (403), body (413, 415, syntax),
- * schema, service. So a stranger learns nothing about what a call would have said.
+ * schema, service. So a stranger learns nothing about what a call would have said. Where a route says what its path names
+(`names`), that is looked for before the body and the schema are complained of.
  */
 import { randomUUID } from 'node:crypto'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
@@ -16,7 +17,7 @@ import { idempotencyKey } from './change.ts'
 import { watchConnections } from './closing.ts'
 import { docsIndex, docsPage } from './docs.ts'
 import { asCloudError, type Problem, RequestError } from './errors.ts'
-import { handle } from './handle.ts'
+import { handle, refusalOf } from './handle.ts'
 import { healthRoutes } from './health.ts'
 import { createLimits, limitHeaders, spend } from './limits.ts'
 import { createMetrics } from './metrics.ts'
@@ -163,7 +164,7 @@ export function createApi(context: ApiContext, dialects: readonly Dialect[]): Fa
   })
   app.setErrorHandler(async (error, request, reply) => {
     begin(request)
-    const text = refuse(error, request, reply)
+    const text = refuse(await refusalOf(context, request, error), request, reply)
     // Before the answer: who was refused finds it on record.
     await noteRefusal(context, request, reply.statusCode, app)
     return reply.send(text)

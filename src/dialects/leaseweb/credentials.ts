@@ -1,11 +1,11 @@
 /** Leaseweb's operations on credentials: what the owner is shown, not what the guest obeys. */
 import { z } from 'zod'
 import { CREDENTIAL_PASSWORD_MAX, CREDENTIAL_USERNAME_MAX, type CredentialType } from '../../model/credential.ts'
-import { CloudError } from '../../model/errors.ts'
 import * as credentials from '../../services/credentials.ts'
+import { malformed } from '../http/errors.ts'
 import { Answer, route } from '../http/route.ts'
 import { Metadata, metadata, Page, pagingOf } from './paging.ts'
-import { noun, orNothing, SERVER, ServerId, ServerPath } from './path.ts'
+import { names, noun, orNothing, SERVER, ServerId, ServerPath } from './path.ts'
 
 const WORDS = ['OPERATING_SYSTEM', 'CONTROL_PANEL'] as const
 type Word = (typeof WORDS)[number]
@@ -17,9 +17,7 @@ function typeOf(input: string): CredentialType {
   const word = WORDS.find((one) => one === input)
   if (word) return TYPE[word]
   const message = `must be one of ${WORDS.join(', ')}`
-  throw new CloudError('invalid', message, {
-    issues: [{ where: 'path', path: ['credentialType'], code: 'invalid_value', message, input }],
-  })
+  throw malformed([{ where: 'path', path: ['credentialType'], code: 'invalid_value', message, input }])
 }
 
 const CREDENTIALS = `${SERVER}/credentials`
@@ -47,6 +45,7 @@ export const updateCredentials = route({
   noun,
   status: 204,
   params: ServerPath,
+  names,
   body: orNothing(UpdateCredential),
   async run(ctx, { params, body }) {
     await credentials.put(ctx, params.virtualServerId, { ...body, type: TYPE[body.type] })
@@ -62,6 +61,7 @@ export const listCredentials = route({
   noun,
   status: 200,
   params: TypePath,
+  names,
   query: Page,
   answer: z.object({ credentials: z.array(Credential), _metadata: Metadata }),
   async run(ctx, { params, query }) {
@@ -85,6 +85,7 @@ export const getCredential = route({
   status: 200,
   isSecret: true,
   params: TypePath.extend({ username: z.string() }),
+  names,
   answer: Secret,
   async run(ctx, { params }) {
     const wanted = { type: typeOf(params.credentialType), username: params.username }

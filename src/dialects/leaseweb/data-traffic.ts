@@ -6,7 +6,7 @@ import type { Ctx } from '../../services/ctx.ts'
 import * as instances from '../../services/instances.ts'
 import * as metrics from '../../services/metrics.ts'
 import { route } from '../http/route.ts'
-import { noun, SERVER, ServerPath } from './path.ts'
+import { names, noun, SERVER, ServerPath } from './path.ts'
 import { parseTime, Time, time } from './time.ts'
 
 const WORDS = ['NONE', '5MIN', 'HOUR', 'DAY', 'MONTH', 'YEAR'] as const
@@ -50,6 +50,7 @@ export const getDataTraffic = route({
   noun,
   status: 200,
   params: ServerPath,
+  names,
   query: Query,
   answer: DataTraffic,
   async run(ctx, { params, query }) {

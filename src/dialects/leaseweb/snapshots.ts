@@ -7,7 +7,7 @@ import * as instances from '../../services/instances.ts'
 import * as snapshots from '../../services/snapshots.ts'
 import { route } from '../http/route.ts'
 import { Metadata, metadata, Page, pagingOf } from './paging.ts'
-import { noun, orNothing, SERVER, ServerId, ServerPath } from './path.ts'
+import { names, noun, orNothing, SERVER, ServerId, ServerPath } from './path.ts'
 import { Job, presentSnapshot, presentSnapshotJob, Snapshot } from './present.ts'
 
 const SNAPSHOTS = `${SERVER}/snapshots`
@@ -25,6 +25,7 @@ export const listSnapshots = route({
   noun,
   status: 200,
   params: ServerPath,
+  names,
   query: Page,
   answer: z.object({ snapshots: z.array(Snapshot), _metadata: Metadata }),
   async run(ctx, { params, query }) {
@@ -54,6 +55,7 @@ export const createSnapshot = route({
   status: 202,
   isCreate: true,
   params: ServerPath,
+  names,
   body: orNothing(CreateSnapshot),
   answer: Job,
   async run(ctx, { params, body }) {
@@ -76,6 +78,7 @@ export const getSnapshot = route({
   noun: 'snapshot',
   status: 200,
   params: SnapshotPath,
+  names,
   answer: Snapshot,
   async run(ctx, { params }) {
     const id = await idOf(ctx, params.virtualServerId)
@@ -83,7 +86,14 @@ export const getSnapshot = route({
   },
 })
 
-const change = { scope: 'instances:write', noun: 'snapshot', status: 202, params: SnapshotPath, answer: Job } as const
+const change = {
+  scope: 'instances:write',
+  noun: 'snapshot',
+  status: 202,
+  params: SnapshotPath,
+  names,
+  answer: Job,
+} as const
 
 export const deleteSnapshot = route({
   ...change,

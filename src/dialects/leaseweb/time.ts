@@ -8,7 +8,7 @@ export const time = (date: Date): string => `${date.toISOString().slice(0, 19)}+
 export const ContractTime = z.string().describe('`YYYY-MM-DDTHH:MM:SS+0000`')
 export const contractTime = (date: Date): string => `${date.toISOString().slice(0, 19)}+0000`
 
-const MOMENT = /^(\d{4}-\d\d-\d\d)(?:[Tt](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+ -]\d\d:?\d\d)?)?$/
+const MOMENT = /^(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+ -]\d\d:?\d\d)?)?$/
 
 /**
  * RFC 3339, a date alone, and what a client makes of it that does not encode its URLs: there a `+` arrives as a space.

@@ -7,7 +7,7 @@ import type { Ctx } from '../../services/ctx.ts'
 import * as instances from '../../services/instances.ts'
 import { route } from '../http/route.ts'
 import { Metadata, metadata, Page, pagingOf } from './paging.ts'
-import { noun, orNothing, SERVER, SERVERS, ServerPath } from './path.ts'
+import { names, noun, orNothing, SERVER, SERVERS, ServerPath } from './path.ts'
 import {
   Job,
   presentServer,
@@ -41,6 +41,7 @@ export const getVirtualServer = route({
   noun,
   status: 200,
   params: ServerPath,
+  names,
   answer: VirtualServer,
   async run(ctx, { params }) {
     const instance = await instances.get(ctx, params.virtualServerId)
@@ -59,6 +60,7 @@ export const updateVirtualServer = route({
   noun,
   status: 200,
   params: ServerPath,
+  names,
   body: orNothing(UpdateServer),
   answer: VirtualServer,
   async run(ctx, { params, body }) {
@@ -73,6 +75,7 @@ const power = {
   noun,
   status: 202,
   params: ServerPath,
+  names,
   answer: Job,
 } as const
 
@@ -114,6 +117,7 @@ export const listTemplates = route({
   noun,
   status: 200,
   params: ServerPath,
+  names,
   query: Page,
   answer: z.object({ _metadata: Metadata, templates: z.array(Template) }),
   async run(ctx, { params, query }) {

@@ -29,6 +29,7 @@ const Path = z.object({
     .transform(Number)
     .meta({ type: 'integer' }),
 })
+const names = (ctx: Ctx, { server_id }: z.output<typeof Path>) => instances.get(ctx, server_id)
 
 /** An empty filter is none. */
 const Word = z
@@ -42,11 +43,12 @@ const Filter = z.object({
   status: Word.describe('active, stopped, suspended …; exact'),
   location: Word.describe('code of a place; exact'),
   page: z.string().optional().describe('from 1; without `page` and `page_size` all servers are listed'),
-  page_size: z.coerce
-    .number(PAGE_SIZE_RULE)
-    .int(PAGE_SIZE_RULE)
-    .min(1, PAGE_SIZE_RULE)
-    .max(PAGE_SIZE_MAX, PAGE_SIZE_RULE)
+  page_size: z
+    .string(PAGE_SIZE_RULE)
+    .regex(/^\d{1,12}$/, PAGE_SIZE_RULE)
+    .transform(Number)
+    .pipe(z.int().min(1, PAGE_SIZE_RULE).max(PAGE_SIZE_MAX, PAGE_SIZE_RULE))
+    .meta({ type: 'integer' })
     .optional()
     .describe(`of \`page\`; default ${PAGE_SIZE_DEFAULT}`),
 })
@@ -124,13 +126,17 @@ export const createServer = route({
       imageId: body.os_id,
       regionId: body.location,
       ...(body.hostname && { hostname: body.hostname }),
-      ...(body.ssh_key_id && { sshKeyIds: [body.ssh_key_id] }),
+      ...passwordOrKey(body.ssh_key_id),
       automaticBackups: body.backups_enabled,
     })
     concerns(instance.id)
     return presentCreated(instance)
   },
 })
+
+/** Who brings no key would have no way in: a root password is made, which the credentials of the instance tell. */
+const passwordOrKey = (sshKeyId: number | null | undefined) =>
+  sshKeyId === null || sshKeyId === undefined ? { generatePassword: true } : { sshKeyIds: [sshKeyId] }
 
 export const getServer = route({
   method: 'GET',
@@ -140,6 +146,7 @@ export const getServer = route({
   noun,
   status: 200,
   params: Path,
+  names,
   answer: ServerDetail,
   async run(ctx, { params }) {
     const instance = await instances.get(ctx, params.server_id)
@@ -158,6 +165,7 @@ const update = {
   noun,
   status: 200,
   params: Path,
+  names,
   answer: ServerDetail,
 } as const
 
@@ -192,6 +200,7 @@ export const deleteServer = route({
   noun,
   status: 204,
   params: Path,
+  names,
   async run(ctx, { params }) {
     await instances.remove(ctx, params.server_id)
     return new Answer(undefined)
@@ -204,6 +213,7 @@ const power = {
   noun,
   status: 200,
   params: Path,
+  names,
   answer: PowerAnswer,
 } as const
 
