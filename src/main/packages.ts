@@ -39,6 +39,7 @@ const CLIENTS: readonly Need[] = [
   { command: 'fsck.vfat', debian: 'dosfstools' },
   { command: 'mount', debian: 'mount' },
   { command: 'mcopy', debian: 'mtools' },
+  { command: 'sfdisk', debian: 'fdisk' },
   pythonModule('requests'),
   pythonModule('boto3'),
   { command: 'php', debian: 'php-cli' },

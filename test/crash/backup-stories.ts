@@ -94,7 +94,7 @@ const STORIES: readonly Story[] = [
     operations: { 'backup.create': 'failed' },
     async tell(world) {
       const id = await createRunning(world)
-      const backup = await begin(world, id, 'gone once')
+      const backup = await begin(world, id, 'gone')
       await world.until('it is uploaded', async () => world.visited.includes('upload'))
       await instances.remove(world.ctx, id, { purge: true })
       await strandEnds(world, id)

@@ -5,8 +5,8 @@ import type { BackupTools, TaskStatus, TaskTools } from '../../src/jobs/tools.ts
 import type { ErrorCode } from '../../src/model/errors.ts'
 import type { ListedChunk, StoredChunk } from '../../src/store/backup-chunks.ts'
 
-/** `gone once`: the export ended under it. `away twice`: the store does not answer. `never`: it goes on and on. */
-export type TaskEnd = 'done' | 'failed' | 'vanished once' | 'gone once' | 'away twice' | 'never'
+/** `gone`: the export ends under it, whenever. `away twice`: the store does not answer. `never`: it goes on and on. */
+export type TaskEnd = 'done' | 'failed' | 'vanished once' | 'gone once' | 'gone' | 'away twice' | 'never'
 
 export interface ScriptedTasks extends TaskTools {
   /** How the tasks that start from now on end. */
@@ -29,6 +29,7 @@ interface Task {
 /** Failures that another start does not meet again, and how often each is met. */
 const PASSING: Partial<Record<TaskEnd, { times: number; code: ErrorCode }>> = {
   'gone once': { times: 1, code: 'not_found' },
+  gone: { times: Number.POSITIVE_INFINITY, code: 'not_found' },
   'away twice': { times: 2, code: 'unavailable' },
 }
 
