@@ -1,5 +1,6 @@
 /** `backup …`: moments of an instance in object storage, and what proves that they restore. */
-import type { Backup, BackupPolicy, Receipt } from '../dialects/native/contract-backups.ts'
+import type { Operation } from '../dialects/native/contract.ts'
+import type { Backup, BackupPolicy, Receipt, ReceiptAccepted } from '../dialects/native/contract-backups.ts'
 import { BACKUP_FREQUENCIES, WEEKDAYS } from '../model/backup.ts'
 import { downloadImage } from './backup-download.ts'
 import { type Args, type Cli, type Command, JSON_OPTION, WAIT_OPTIONS } from './command.ts'
@@ -141,6 +142,8 @@ const restore: Command = {
   },
   async run(cli, args) {
     const [name, planId] = [args.text('to'), args.text('plan')]
+    // Never in place by mistake: what is on the instance's disk would be gone.
+    if (name === undefined && planId !== undefined) throw new CliError('usage', '--plan goes with --to NAME')
     const accepted = name === undefined ? await inPlace(cli, args) : await intoNew(cli, args, name, planId)
     const operation = args.flag('wait') ? await follow(cli, accepted.operation, args) : accepted.operation
     const instance = await cli.client.call('getInstance', { id: accepted.instanceId })
@@ -190,7 +193,7 @@ const verify: Command = {
   positionals: BACKUP,
   options: { timeout: { type: 'string', value: 'SECONDS', help: 'how long to wait (default 600)' }, ...JSON_OPTION },
   async run(cli, args) {
-    const { receipt: begun, operation } = await cli.client.call('verifyBackup', { id: args.at.BACKUP! })
+    const { receipt: begun, operation } = await beginOrJoin(cli, args.at.BACKUP!)
     const failure = await follow(cli, operation, args).then(
       () => null,
       (error: unknown) => error,
@@ -204,6 +207,27 @@ const verify: Command = {
     return undefined
   },
 }
+
+/** The one under way is as good: every backup is verified on a schedule too, often as soon as it is made. */
+async function beginOrJoin(cli: Cli, id: string): Promise<Pick<ReceiptAccepted, 'receipt' | 'operation'>> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await cli.client.call('verifyBackup', { id })
+    } catch (error) {
+      if (!(error instanceof CliError && error.exit === 'conflict') || tries === JOIN_TRIES_MAX) throw error
+      const backup = await cli.client.call('getBackup', { id })
+      const query = { resourceId: backup.id, open: 'true', limit: 10 } as const
+      const operation = (await cli.client.call('listOperations', { query })).items.find(isVerification)
+      const [receipt] = (await cli.client.call('listReceipts', { id: backup.id, query: { limit: 1 } })).items
+      if (operation && receipt) return { receipt, operation }
+      if (backup.state !== 'completed') throw error
+    }
+  }
+}
+
+const isVerification = ({ kind }: Operation): boolean => kind === 'backup.verify'
+/** It may end between the question and the answer. */
+const JOIN_TRIES_MAX = 3
 
 const remove: Command = {
   name: 'backup delete',
@@ -239,7 +263,12 @@ const policy: Command = {
   },
 }
 
+const SETTINGS = ['on', 'off', 'frequency', 'day', 'time', 'days'] as const
+
 async function changed(cli: Cli, args: Args, id: string): Promise<BackupPolicy> {
+  if (args.flag('clear') && SETTINGS.some((option) => args.flag(option) || args.text(option) !== undefined)) {
+    throw new CliError('usage', '--clear stands alone')
+  }
   if (args.flag('clear')) return cli.client.call('deleteBackupPolicy', { id })
   if (args.flag('on') && args.flag('off')) throw new CliError('usage', '--on or --off, not both')
   const body = {

@@ -381,3 +381,35 @@ test('instance metrics is a table with a row for each interval', async () => {
   await assert.rejects(run('instance metrics web --step week'), /--step is one of/)
   await assert.rejects(run('instance metrics web --from soon'), /not a time/)
 })
+
+test('a restore in place takes no plan, and a policy is cleared alone: nothing is overwritten by mistake', async () => {
+  await assert.rejects(run('backup restore bk-9k2m4x7q --plan vps-2gb-1cpu'), { exit: 'usage' })
+  for (const more of ['--on', '--time 03:00', '--days 7']) {
+    await assert.rejects(run(`backup policy web --clear ${more}`), { exit: 'usage' })
+  }
+})
+
+test('backup verify waits for the verification that is under way', async () => {
+  const running = { id: 'rcpt_1', state: 'running', stateReason: null, checks: [], finishedAt: null, restoreMs: null }
+  const under = { ...operation, id: 'op_2', kind: 'backup.verify', state: 'running' }
+  const answers = {
+    verifyBackup: () => {
+      throw new CliError('conflict', 'backup.verify is under way')
+    },
+    getBackup: () => ({ id: 'bkp_1', state: 'completed' }),
+    listOperations: () => ({ items: [under], total: 1 }),
+    listReceipts: () => ({ items: [running], total: 1 }),
+    getOperation: () => ({ ...under, state: 'succeeded' }),
+    getReceipt: () => ({ ...running, state: 'passed', bootMs: 900 }),
+  }
+  const { exit, out, calls } = await run('backup verify bk-9k2m4x7q', answers)
+  assert.equal(exit, 0)
+  assert.match(out, /^result +passed$/m)
+  assert.deepEqual(
+    calls.find(([name]) => name === 'listOperations'),
+    ['listOperations', { query: { resourceId: 'bkp_1', open: 'true', limit: 10 } }],
+  )
+  const uncompleted = { ...answers, getBackup: () => ({ id: 'bkp_1', state: 'creating' }) }
+  const idle = { ...uncompleted, listOperations: () => ({ items: [], total: 0 }) }
+  await assert.rejects(run('backup verify bk-9k2m4x7q', idle), { exit: 'conflict' })
+})

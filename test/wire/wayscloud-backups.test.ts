@@ -121,6 +121,20 @@ describe('snapshots and backups in the words of WAYSCloud', () => {
     await refuses(404, 'POST', 'snapshots/before-upgrade/rollback')
   })
 
+  test('a repeat with the same key waits like the first, and answers the same', async () => {
+    const headers = { 'x-api-key': key, 'content-type': 'application/json', 'idempotency-key': 'once' }
+    const body = JSON.stringify({ name: 'once' })
+    const url = `${wire.apiUrl}${at('snapshots')}`
+    const answers = await Promise.all([1, 2].map(() => fetch(url, { method: 'POST', headers, body })))
+    answers.push(await fetch(url, { method: 'POST', headers, body }))
+    for (const answer of answers) {
+      assert.deepEqual([answer.status, await answer.json()], [200, { status: 'created', snapshot_name: 'once' }])
+    }
+    const replays = answers.map((answer) => answer.headers.get('idempotent-replayed'))
+    assert.deepEqual(replays.filter(Boolean), ['true', 'true'])
+    assert.equal((await call('DELETE', 'snapshots/once'))[0], 200)
+  })
+
   test('names: both spellings of the field, cleaned, found again as they were written', async () => {
     assert.deepEqual(await call('POST', 'snapshots', { snapshot_name: 'før oppgradering!', description: null }), [
       200,

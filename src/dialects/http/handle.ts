@@ -33,9 +33,12 @@ export function handle(context: RoomContext, route: Route): RouteHandlerMethod {
       answer: (result) => ({ ...serialize(route, result), isSecret: route.isSecret ?? false }),
       audit: (status) => auditEntry(request, status),
     })
-    if ('replayed' in done) return replay(reply, done.replayed)
-    const other = await route.after?.(ctx, done.result, input)
-    return send(reply, context, route, other ?? done.result)
+    const isReplay = 'replayed' in done
+    const result = isReplay ? revived(done.replayed) : done.result
+    const other = await route.after?.(ctx, result, input)
+    if (isReplay && other === undefined) return replay(reply, done.replayed)
+    if (isReplay) reply.header(REPLAYED, 'true')
+    return send(reply, context, route, other ?? result)
   }
 }
 
@@ -50,6 +53,14 @@ export async function refusalOf(context: ApiContext, request: FastifyRequest, er
     return other instanceof CloudError && other.code === 'not_found' ? other : error
   }
 }
+
+/** A kept answer as the route gave it: whoever repeats a call waits for its work too. */
+function revived({ status, headers, body }: StoredAnswer): Answer {
+  const { 'content-type': type = JSON_TYPE, ...rest } = headers
+  const isJson = body !== null && type === JSON_TYPE
+  return new Answer(isJson ? JSON.parse(body) : (body ?? undefined), { status, type, headers: rest })
+}
+const REPLAYED = 'idempotent-replayed'
 
 /** What changes something is recorded with its effect; these are recorded before they are answered. */
 const isRecorded = (route: Route): boolean => route.takes === 'stream' || route.isSecret === true
@@ -158,6 +169,6 @@ function send(reply: FastifyReply, { checksAnswers }: ApiContext, route: Route, 
 
 function replay(reply: FastifyReply, { status, headers, body }: StoredAnswer, isReplay = true): FastifyReply {
   reply.code(status).headers(headers)
-  if (isReplay) reply.header('idempotent-replayed', 'true')
+  if (isReplay) reply.header(REPLAYED, 'true')
   return reply.send(body ?? undefined)
 }

@@ -93,7 +93,10 @@ export interface RouteDefinition<P, Q, B, A> {
   /** The answer holds a secret: it is not stored for an Idempotency-Key, and who gets it is on record, after a GET too. */
   isSecret?: boolean
   run(ctx: Ctx, input: Input<P, Q, B>): Promise<(A extends z.ZodType ? z.input<A> : unknown) | Answer>
-  /** After the commit, on the pool: wait for work to finish. Returns another answer, or nothing to keep the first. */
+  /**
+   * After the commit, on the pool: wait for work to finish. Returns another answer, or nothing to keep the first. Also
+   * for a repeat with the same Idempotency-Key: `result` is then the first answer as it was kept.
+   */
   after?(ctx: Ctx, result: unknown, input: Input<P, Q, B>): Promise<unknown>
 }
 

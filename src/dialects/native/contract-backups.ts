@@ -266,4 +266,5 @@ export type BackupAccepted = z.infer<typeof BackupAccepted>
 export type BackupPolicy = z.infer<typeof BackupPolicy>
 export type BackupUsage = z.infer<typeof BackupUsage>
 export type Receipt = z.infer<typeof Receipt>
+export type ReceiptAccepted = z.infer<typeof ReceiptAccepted>
 export type DownloadLink = z.infer<typeof DownloadLink>

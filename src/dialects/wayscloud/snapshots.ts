@@ -6,7 +6,7 @@ import type { SnapshotState } from '../../model/snapshot.ts'
 import type { Ctx } from '../../services/ctx.ts'
 import type { Snapshot } from '../../services/snapshots.ts'
 import * as snapshots from '../../services/snapshots.ts'
-import { route } from '../http/route.ts'
+import { type Answer, route } from '../http/route.ts'
 import { Time, time } from './present.ts'
 import { Working, whenDone } from './waiting.ts'
 
@@ -148,7 +148,7 @@ export const rollbackSnapshot = route({
     whenDone(ctx, result, signal, { ...bodyOf(result), message: 'The VPS is rolled back; start it when you like' }),
 })
 
-const bodyOf = (result: unknown): object => (result as Working).body as object
+const bodyOf = (result: unknown): object => (result as Answer).body as object
 
 /** As it stands in the path, or as it was stored when that was its name. */
 async function named(

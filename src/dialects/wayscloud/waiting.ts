@@ -10,17 +10,19 @@ const WAIT_MS = 25_000
 
 /** What is true already at the commit, and the operation whose end is waited for. */
 export class Working extends Answer {
-  readonly operationId: string
   constructor(body: unknown, operationId: string) {
-    super(body)
-    this.operationId = operationId
+    super(body, { headers: { [OPERATION]: operationId } })
   }
 }
 
+/** A header, so that a repeat with the same Idempotency-Key, which gets the kept answer, knows what to wait for too. */
+const OPERATION = 'havn-operation'
+
 /** For a route's `after`: `done` once the work is, what `run` said when it takes longer. Throws when it failed. */
 export async function whenDone(ctx: Ctx, result: unknown, signal: AbortSignal, done: unknown): Promise<unknown> {
-  if (!(result instanceof Working)) return undefined
-  const { state, message, errorCode } = await operations.waitFor(ctx, result.operationId, WAIT_MS, signal)
+  const operationId = result instanceof Answer ? result.headers[OPERATION] : undefined
+  if (!operationId) return undefined
+  const { state, message, errorCode } = await operations.waitFor(ctx, operationId, WAIT_MS, signal)
   if (isOpen(state)) return undefined
   if (state === 'succeeded') return done
   throw new CloudError(codeOf(errorCode), message ?? 'it could not be done')
