@@ -408,8 +408,10 @@ for (const story of STORIES) {
           await t.test(`${step}: ${fault}`, async () => {
             world.inject(step, fault)
             await told()
-            // A step that calls fewer verbs has nothing to fail.
-            if (!fault.startsWith('driver')) assert.ok(world.hasHappened(), 'the fault was injected')
+            // A step that calls fewer verbs has nothing to fail, nor has one that this telling passes by: whether a
+            // backup that is deleted was being proved already is a race that may go either way.
+            const isMet = world.visited.includes(step) && !fault.startsWith('driver')
+            if (isMet) assert.ok(world.hasHappened(), 'the fault was injected')
           })
         }
       }
