@@ -3,6 +3,7 @@
  * Until the machine is off nothing is written, then all of it at once; what follows is the way of a new instance.
  */
 import type { InstanceId } from '../model/ids.ts'
+import * as credentials from '../store/credentials.ts'
 import type { Db } from '../store/db.ts'
 import * as images from '../store/images.ts'
 import * as instances from '../store/instances.ts'
@@ -32,6 +33,7 @@ export async function rebuild({
   return goto('place', async (tx) => {
     await instances.lock(tx, instanceId)
     await snapshots.forget(tx, instanceId, wish.generation)
+    await credentials.replaceRootPassword(tx, instanceId, wish.passwordSealed)
     await instances.install(tx, instanceId, { imageId: image.id, imageDigest: image.digest })
     await operations.report(tx, id, { message: `installing ${image.name}` })
   })

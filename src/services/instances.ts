@@ -19,6 +19,7 @@ import { normalizeSshKey } from '../model/ssh-key.ts'
 import * as accounts from '../store/accounts.ts'
 import * as addresses from '../store/addresses.ts'
 import * as backupPolicies from '../store/backup-policies.ts'
+import * as credentials from '../store/credentials.ts'
 import { atomically, type Db } from '../store/db.ts'
 import * as hosts from '../store/hosts.ts'
 import type { Image } from '../store/images.ts'
@@ -33,7 +34,7 @@ import * as strands from '../store/strands.ts'
 import { chooseImage, choosePlan, chooseRegion, findRegion, images as listImages, ownImages } from './catalog.ts'
 import { allow, type Ctx, visibleAccount } from './ctx.ts'
 import { type BackupRef, findCompleted, type Restorable } from './restorable.ts'
-import { chooseRootPassword, keepRootPassword, type PasswordWish } from './root-password.ts'
+import { chooseRootPassword, type PasswordWish, sealRootPassword } from './root-password.ts'
 import * as storedKeys from './ssh-keys.ts'
 
 export type { Instance }
@@ -146,7 +147,7 @@ export async function create(ctx: Ctx, given: CreateInput): Promise<Accepted> {
     })
     if (input.automaticBackups) await backupPolicies.setEnabled(tx, identity.id, true)
     if (backup) await restores.begin(tx, identity.id, backup.id, { isFirst: true })
-    await keepRootPassword(ctx, tx, identity.id, rootPassword)
+    await credentials.replaceRootPassword(tx, identity.id, sealRootPassword(ctx, rootPassword))
     await allocateAddresses(tx, region.id, identity.id)
     await startStrand(tx, instanceStrand, identity.id)
     const operation = await openOperation(ctx, tx, 'instance.create', identity.id)
@@ -326,8 +327,11 @@ export async function rebuild(ctx: Ctx, ref: Ref, input: RebuildInput): Promise<
       throw new CloudError('conflict', `cannot rebuild an instance that is ${row.state}`, { state: row.state })
     }
     const operation = await openOperation(ctx, tx, 'instance.rebuild', id)
-    await instances.wishRebuild(tx, id, { imageId: image.id, passwordHash: rootPassword.hash })
-    await keepRootPassword(ctx, tx, id, rootPassword)
+    await instances.wishRebuild(tx, id, {
+      imageId: image.id,
+      passwordHash: rootPassword.hash,
+      passwordSealed: sealRootPassword(ctx, rootPassword),
+    })
     await instances.change(tx, id, { state: 'rebuilding', desiredPower: 'on' })
     await strands.wake(tx, id)
     return { instance: await instances.get(tx, id), operation }

@@ -2,9 +2,6 @@
 import { cryptSha512 } from '../lib/crypt.ts'
 import { randomSecret, seal } from '../lib/secrets.ts'
 import { invalidField } from '../model/errors.ts'
-import type { InstanceId } from '../model/ids.ts'
-import * as credentials from '../store/credentials.ts'
-import type { Db } from '../store/db.ts'
 import type { Ctx } from './ctx.ts'
 
 export interface PasswordWish {
@@ -32,10 +29,6 @@ export function chooseRootPassword({ passwordHash, generatePassword = false }: P
   return { hash: cryptSha512(text), text }
 }
 
-/** Whatever was known of an earlier installation is forgotten. */
-export async function keepRootPassword(ctx: Ctx, tx: Db, id: InstanceId, { text }: RootPassword): Promise<void> {
-  await credentials.forget(tx, id)
-  if (text === null) return
-  const passwordSealed = seal(ctx.settings.masterKey, text)
-  await credentials.put(tx, id, { type: 'operating_system', username: 'root', passwordSealed })
-}
+/** As it is kept. */
+export const sealRootPassword = ({ settings }: Ctx, { text }: RootPassword): Buffer | null =>
+  text === null ? null : seal(settings.masterKey, text)

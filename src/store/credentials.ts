@@ -80,6 +80,16 @@ export async function count(db: Db, instanceId: InstanceId): Promise<number> {
   return (await list(db, instanceId, { limit: 0 })).total
 }
 
+/** Of a new installation; null: nobody but its owner knows it. Whatever was known of an earlier one is forgotten. */
+export async function replaceRootPassword(
+  tx: Db,
+  instanceId: InstanceId,
+  passwordSealed: Buffer | null,
+): Promise<void> {
+  await forget(tx, instanceId)
+  if (passwordSealed) await put(tx, instanceId, { type: 'operating_system', username: 'root', passwordSealed })
+}
+
 export async function forget(tx: Db, instanceId: InstanceId): Promise<void> {
   await tx.deleteFrom('credential').where('instance_id', '=', instanceId).execute()
 }

@@ -406,9 +406,10 @@ export async function requestDelete(tx: Db, id: InstanceId, purgeInHours: number
 export async function markPurged(tx: Db, id: InstanceId): Promise<void> {
   await tx
     .updateTable('instance')
-    .set({ host_id: null, ssh_port: null, ssh_keys: [], password_hash: null, updated_at: sql<Date>`cloud_now()` })
+    .set({ host_id: null, ssh_port: null, ssh_keys: [], updated_at: sql<Date>`cloud_now()` })
     .where('id', '=', id)
     .execute()
+  await forgetRebuild(tx, id)
   await credentials.forget(tx, id)
 }
 
@@ -425,26 +426,32 @@ export async function place(
 }
 
 /** What is to be put on its disk; null when nothing is. */
-export async function findRebuild(db: Db, id: InstanceId): Promise<{ imageId: string; generation: number } | null> {
-  const row = await db
+export interface Rebuild {
+  imageId: string
+  /** Of the root password that was made for it; null: none was. */
+  passwordSealed: Buffer | null
+}
+
+export async function findRebuild(db: Db, id: InstanceId): Promise<(Rebuild & { generation: number }) | null> {
+  const { imageId, ...rest } = await db
     .selectFrom('instance')
-    .select(['rebuild_image_id as imageId', 'generation'])
+    .select(['rebuild_image_id as imageId', 'rebuild_password_sealed as passwordSealed', 'generation'])
     .where('id', '=', id)
     .executeTakeFirstOrThrow()
-  return row.imageId === null ? null : { imageId: row.imageId, generation: row.generation }
+  return imageId === null ? null : { imageId, ...rest }
 }
 
 export async function wishRebuild(
   tx: Db,
   id: InstanceId,
-  { imageId, passwordHash }: { imageId: string; passwordHash: string | null },
+  { imageId, passwordHash, passwordSealed }: Rebuild & { passwordHash: string | null },
 ): Promise<void> {
-  const wish = { rebuild_image_id: imageId, password_hash: passwordHash }
+  const wish = { rebuild_image_id: imageId, rebuild_password_sealed: passwordSealed, password_hash: passwordHash }
   await tx.updateTable('instance').set(wish).where('id', '=', id).execute()
 }
 
 export async function forgetRebuild(tx: Db, id: InstanceId): Promise<void> {
-  const nothing = { rebuild_image_id: null, password_hash: null }
+  const nothing = { rebuild_image_id: null, rebuild_password_sealed: null, password_hash: null }
   await tx.updateTable('instance').set(nothing).where('id', '=', id).execute()
 }
 
@@ -460,6 +467,7 @@ export async function install(
       image_id: imageId,
       image_digest: imageDigest,
       rebuild_image_id: null,
+      rebuild_password_sealed: null,
       source_backup_id: null,
       restore_backup_id: null,
       generation: sql<number>`generation + 1`,

@@ -18,6 +18,7 @@ import * as backups from './migrations/0010-backups.ts'
 import * as sshKeys from './migrations/0011-ssh-keys.ts'
 import * as credentials from './migrations/0012-credentials.ts'
 import * as metrics from './migrations/0013-metrics.ts'
+import * as rebuildPassword from './migrations/0014-rebuild-password.ts'
 
 interface Migration {
   name: string
@@ -38,6 +39,7 @@ export const MIGRATIONS: readonly Migration[] = [
   sshKeys,
   credentials,
   metrics,
+  rebuildPassword,
 ]
 
 const LOCK = 0x4861766e // "Havn"

@@ -188,6 +188,7 @@ export interface Schema {
     reference: string | null
     can_snapshot: Generated<boolean>
     rebuild_image_id: string | null
+    rebuild_password_sealed: Generated<Buffer | null>
     created_at: TimestampByDefault
     provisioned_at: Timestamp | null
     started_at: Timestamp | null

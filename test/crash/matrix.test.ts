@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { DEFINITIONS } from '../../src/jobs/definitions.ts'
 import type { InstanceId } from '../../src/model/ids.ts'
+import * as credentials from '../../src/services/credentials.ts'
 import * as images from '../../src/services/images.ts'
 import * as instances from '../../src/services/instances.ts'
 import * as snapshots from '../../src/services/snapshots.ts'
@@ -31,6 +32,7 @@ const instanceRow = (world: World, id: InstanceId) =>
   world.db.selectFrom('instance').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
 const statesOfSnapshots = async (world: World, id: InstanceId) =>
   (await snapshots.list(world.ctx, id)).items.map(({ name, state }) => `${name} ${state}`)
+const ROOT = { type: 'operating_system', username: 'root' } as const
 const TAKE = { needs: 'any', uniqueName: true, max: 10 } as const
 
 const STORIES: readonly Story[] = [
@@ -245,8 +247,10 @@ const STORIES: readonly Story[] = [
       world.simulator.write(id, 'old')
       await snapshots.create(world.ctx, id, { ...TAKE, name: 'old', withMemory: true })
       await isIdle(world, id)
+      await credentials.put(world.ctx, id, { ...ROOT, password: 'old' })
       await instances.rebuild(world.ctx, id, { imageId: 'micro', generatePassword: true })
       await isIdle(world, id)
+      assert.notEqual((await credentials.reveal(world.ctx, id, ROOT)).password, 'old')
       const after = await instances.get(world.ctx, id)
       const same = ({ uuid, number, ipv4, ipv6, mac, hostname }: instances.Instance) =>
         [uuid, number, ipv4, ipv6, mac, hostname].join()
@@ -272,6 +276,7 @@ const STORIES: readonly Story[] = [
     operations: { 'instance.create': 'succeeded', 'instance.stop': 'succeeded', 'instance.rebuild': 'failed' },
     async tell(world) {
       const id = await createStopped(world)
+      await credentials.put(world.ctx, id, { ...ROOT, password: 'of what is installed' })
       const other = { id: 'other', number: 99, position: 99, name: 'Other', family: 'other', version: '1' }
       await world.db
         .insertInto('image')
@@ -280,12 +285,14 @@ const STORIES: readonly Story[] = [
         .execute()
       await world.db.transaction().execute(async (tx) => {
         await tx.updateTable('image').set({ state: 'available' }).where('id', '=', 'other').execute()
-        await instances.rebuild({ ...world.ctx, db: tx }, id, { imageId: 'other' })
+        await instances.rebuild({ ...world.ctx, db: tx }, id, { imageId: 'other', generatePassword: true })
         await tx.updateTable('image').set({ state: 'absent' }).where('id', '=', 'other').execute()
       })
       await isIdle(world, id)
       const row = await instanceRow(world, id)
       assert.deepEqual([row.generation, row.image_id, row.rebuild_image_id], [1, 'micro', null])
+      assert.equal(row.rebuild_password_sealed, null)
+      assert.equal((await credentials.reveal(world.ctx, id, ROOT)).password, 'of what is installed')
       return id
     },
   },
