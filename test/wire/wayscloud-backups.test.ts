@@ -222,6 +222,18 @@ describe('snapshots and backups in the words of WAYSCloud', () => {
     const image = Buffer.from(await answer.arrayBuffer())
     assert.equal(image.length, json.size_bytes)
     assert.equal(image.subarray(0, 4).toString('latin1'), 'QFI\xfb')
+    const given = { 'x-api-key': key }
+    const linked = await fetch(`${wire.apiUrl}${at(`backups/${backupId}/download`)}`, { headers: given })
+    assert.equal(linked.headers.get('cache-control'), 'no-store')
+    const native = `/havn/v1/backups/${backupId}/download`
+    assert.equal((await wire.call('GET', native)).status, 200)
+    const { body } = await wire.call<Json>('GET', '/havn/v1/audit?limit=2')
+    const paths = body.items.map((row: Json) => [row.path, row.status])
+    assert.deepEqual(
+      paths,
+      [native, at(`backups/${backupId}/download`)].map((path) => [path, 200]),
+      'on record',
+    )
   })
 
   test('restore needs a stopped VPS, and start waits for it', { timeout: 120_000 }, async () => {

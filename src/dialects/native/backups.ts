@@ -56,6 +56,7 @@ export const restoreBackup = route({
 export const getBackupDownload = route({
   ...endpoints.getBackupDownload,
   ...read,
+  isSecret: true, // whoever has it has the disk
   async run(ctx, { params }) {
     const { url, expiresAt, sizeBytes } = await downloads.link(ctx, params.id)
     return { url, expiresAt: expiresAt.toISOString(), sizeBytes }

@@ -136,6 +136,7 @@ export const downloadBackup = route({
   path: '/v1/vps/{vps_id}/backups/{backup_id}/download',
   summary: 'Get a link to a backup',
   scope: 'instances:read',
+  isSecret: true, // whoever has it has the disk
   noun,
   status: 200,
   params: BackupPath,
