@@ -19,7 +19,7 @@ export interface JsonSchema {
 }
 export interface Parameter {
   name: string
-  in: 'path' | 'query'
+  in: 'path' | 'query' | 'header'
   required: boolean
   description?: string
   schema: JsonSchema
@@ -43,6 +43,13 @@ export interface OpenApi {
 }
 
 const JSON_MEDIA = 'application/json'
+const IDEMPOTENCY_KEY: Parameter = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  description: 'The same key and request again get the first answer once more; another request with it is refused.',
+  schema: { type: 'string', minLength: 1, maxLength: 255 },
+}
 
 export function openApi(dialect: Dialect): OpenApi {
   const schemas: Record<string, JsonSchema> = {}
@@ -66,6 +73,7 @@ function operation(dialect: Dialect, route: Route, error: JsonSchema, schemas: R
   const parameters = [
     ...pathParameters(route, schemas),
     ...(route.query ? parametersOf('query', toJson(route.query, schemas), schemas) : []),
+    ...(route.method === 'POST' && route.takes !== 'stream' ? [IDEMPOTENCY_KEY] : []),
   ]
   return {
     operationId: operationId(route),
