@@ -4,58 +4,25 @@
  */
 import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, mkdtemp, open, opendir, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { open, opendir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readChunkList } from '../src/drivers/backups/chunk-list.ts'
-import { newSealedKey, openSealedKey } from '../src/drivers/backups/keys.ts'
-import { writeKnownChunks } from '../src/drivers/backups/known-chunks.ts'
 import type { RestoreOutcome, UploadOutcome, UploadWork } from '../src/drivers/backups/work.ts'
-import { createTasks, type TaskProgramName } from '../src/drivers/tasks/tasks.ts'
-import { pathsOf } from '../src/lib/paths.ts'
 import { run } from '../src/lib/run.ts'
-import { waitFor } from '../src/lib/wait.ts'
-import { ensureInstallationKeys } from '../src/main/keys.ts'
 import { newId } from '../src/model/ids.ts'
 import { uploadWork } from '../test/backup-stage.ts'
 import { serveDisk, writePattern } from '../test/qemu-nbd.ts'
 import { chunkStages } from './backup-stages.ts'
-import { bench, cpuSeconds, printRatio, printTable, readOptions, round } from './tools.ts'
+import { best, COLUMNS, type Measured, MIB, measured, openBackupTasks, row, uploadRow } from './backup-tasks.ts'
+import { bench, printRatio, printTable, readOptions, round } from './tools.ts'
 
 /** MiB of data on the disk, and of changes before the second backup; the best of so many runs counts. */
 const options = readOptions({ data: 1024, changes: 5, rounds: 2 })
-const MIB = 1024 * 1024
 const DISK_BYTES = 4 * Math.max(options.data, 16) * MIB
 const BITMAP = 'mark'
 
 await bench(async (scope) => {
-  const folder = await mkdtemp(join(tmpdir(), 'havn-bench-backup-'))
-  scope.after(() => rm(folder, { recursive: true, force: true }))
-  const paths = pathsOf(join(folder, 'home'))
-  for (const path of [paths.home, paths.tasks, paths.objects]) await mkdir(path)
-  const { masterKey } = await ensureInstallationKeys(paths)
-  const sealedKey = newSealedKey(masterKey)
-  // The launcher gives every process a cache of compiled files as well.
-  const env = { ...process.env, HAVN_HOME: paths.home, HAVN_OBJECTS: '', NODE_COMPILE_CACHE: join(folder, 'compiled') }
-  const tasks = createTasks({ folder: paths.tasks, env })
-  let count = 0
-
-  /** As a strand does it, from its start to the moment its end is seen. */
-  async function runTask<T>(program: TaskProgramName, input: unknown): Promise<Measured<T>> {
-    const id = `task-${++count}`
-    return measured(async () => {
-      await tasks.ensureStarted(id, program, input)
-      const ended = await waitFor(
-        async () => {
-          const status = await tasks.read(id)
-          return status.state !== 'running' && status
-        },
-        { timeoutMs: 3_600_000, everyMs: 10 },
-      )
-      if (ended?.state !== 'done') throw new Error(`${program}: ${JSON.stringify(ended)}`)
-      return ended.value as T
-    })
-  }
+  const tasks = await openBackupTasks(scope)
+  const { folder, sealedKey } = tasks
 
   const disk = join(folder, 'disk.qcow2')
   await makeDisk(disk, join(folder, 'raw'))
@@ -63,7 +30,7 @@ await bench(async (scope) => {
   const server = await serveDisk(scope, { file: disk, format: 'qcow2', bitmap: BITMAP })
   const source = { kind: 'nbd' as const, socket: server.socket, exportName: server.exportName, dirtyBitmap: null }
   const work = (more: Partial<UploadWork> = {}): UploadWork =>
-    uploadWork(newId('backup'), { source, diskBytes: DISK_BYTES, sealedKey: sealedKey.toString('base64'), ...more })
+    uploadWork(newId('backup'), { source, diskBytes: DISK_BYTES, sealedKey, ...more })
   const image = join(folder, 'image.qcow2')
   const convert = () =>
     run('qemu-img', ['convert', '-U', '-c', '-O', 'qcow2', '-o', 'compression_type=zstd', '-f', 'qcow2', disk, image])
@@ -76,7 +43,7 @@ await bench(async (scope) => {
     converts.push(await measured(convert))
     const input = work()
     firstId = input.backupId
-    fulls.push(await runTask<UploadOutcome>('backup-upload', input))
+    fulls.push(await tasks.run<UploadOutcome>('backup-upload', input))
   }
   const imageBytes = (await stat(image)).blocks * 512
   const full = fulls.at(-1)!.value
@@ -86,15 +53,14 @@ await bench(async (scope) => {
   const changed = Math.ceil((options.changes * 16) / places.length) * 64 * 1024
   for (const at of places) await writePattern(disk, at * MIB, changed, 0x5a)
   await serveDisk(scope, { file: disk, format: 'qcow2', bitmap: BITMAP })
-  const knownFile = join(folder, 'known')
-  await writeKnownChunks(knownFile, chunksOf(full))
+  const knownFile = await tasks.know(full)
   const next = work({
     source: { ...source, dirtyBitmap: `qemu:dirty-bitmap:${BITMAP}` },
     base: { backupId: firstId, manifestBlobId: full.manifestBlobId, manifestBytes: full.manifestBytes },
     knownFile,
   })
-  const incremental = await runTask<UploadOutcome>('backup-upload', next)
-  const unmarked = await runTask<UploadOutcome>('backup-upload', work({ knownFile }))
+  const incremental = await tasks.run<UploadOutcome>('backup-upload', next)
+  const unmarked = await tasks.run<UploadOutcome>('backup-upload', work({ knownFile }))
 
   const restored = join(folder, 'restored.qcow2')
   const { manifestBlobId, manifestBytes } = incremental.value
@@ -102,34 +68,20 @@ await bench(async (scope) => {
   for (let round = 0; round < options.rounds; round++) {
     const input = { backupId: next.backupId, sealedKey: next.sealedKey, manifestBlobId, manifestBytes }
     const wanted = { ...input, file: restored, format: 'qcow2', owner: null }
-    restores.push(await runTask<RestoreOutcome>('backup-restore', wanted))
+    restores.push(await tasks.run<RestoreOutcome>('backup-restore', wanted))
     const copy = join(folder, 'copy.qcow2')
     copies.push(await measured(() => run('sh', ['-c', 'cp "$1" "$2" && sync "$2"', 'sh', disk, copy])))
   }
   await run('qemu-img', ['compare', '-q', '-U', disk, restored])
 
-  const best = <T>(runs: Measured<T>[]) => runs.reduce((a, b) => (b.ms < a.ms ? b : a))
-  const mib = (bytes: number) => round(bytes / MIB)
-  const row = (what: string, { ms, cpuMs }: Measured<unknown>, read?: number, stored?: number) => [
-    what,
-    round(ms / 1000, 2),
-    round(cpuMs / 1000, 2),
-    read === undefined ? '' : mib(read),
-    stored === undefined ? '' : mib(stored),
-  ]
-  const upload = (what: string, run: Measured<UploadOutcome>) =>
-    row(what, run, run.value.readBytes, run.value.addedBytes)
-  printTable(
-    ['what', 'seconds', 'CPU s', 'MiB read', 'MiB stored'],
-    [
-      row('qemu-img convert -c, zstd', best(converts), full.readBytes, imageBytes),
-      upload('full backup', best(fulls)),
-      upload(`after ${options.changes} MiB changed`, incremental),
-      upload('the same without a mark', unmarked),
-      row('cp and sync', best(copies)),
-      row('restore', best(restores)),
-    ],
-  )
+  printTable(COLUMNS, [
+    row('qemu-img convert -c, zstd', best(converts), full.readBytes, imageBytes),
+    uploadRow('full backup', best(fulls)),
+    uploadRow(`after ${options.changes} MiB changed`, incremental),
+    uploadRow('the same without a mark', unmarked),
+    row('cp and sync', best(copies)),
+    row('restore', best(restores)),
+  ])
   const ratio = (what: string, ours: Measured<unknown>, other: Measured<unknown>, aim: string) => {
     printRatio(what, ours.ms, other.ms, aim)
     printRatio(`${what}, CPU`, ours.cpuMs, other.cpuMs, '-')
@@ -140,11 +92,7 @@ await bench(async (scope) => {
   printRatio('stored / data', full.storedBytes, full.dataBytes, '-')
 
   console.log('\nwhere the time of a full backup goes, each alone and on one thread:')
-  const { rows, totalMs } = await chunkStages(
-    join(folder, 'raw'),
-    openSealedKey(masterKey, sealedKey),
-    join(folder, 'alone'),
-  )
+  const { rows, totalMs } = await chunkStages(join(folder, 'raw'), tasks.keys, join(folder, 'alone'))
   printTable(
     ['stage', 'ms', 'share', 'MiB/s'],
     rows.map(({ stage, ms, bytes }) => [
@@ -155,25 +103,6 @@ await bench(async (scope) => {
     ]),
   )
 })
-
-/** CPU is that of all processes that work for it, the one that reads the disk for us included. */
-interface Measured<T> {
-  ms: number
-  cpuMs: number
-  value: T
-}
-
-async function measured<T>(work: () => Promise<T>): Promise<Measured<T>> {
-  const [start, cpu, own] = [performance.now(), cpuSeconds(process.pid), process.cpuUsage()]
-  const value = await work()
-  const ms = performance.now() - start
-  const { user, system } = process.cpuUsage(own)
-  return { ms, cpuMs: (cpuSeconds(process.pid) - cpu) * 1000 - (user + system) / 1000, value }
-}
-
-async function* chunksOf({ chunkListFile }: UploadOutcome) {
-  for await (const chunk of readChunkList(chunkListFile)) if (chunk) yield chunk
-}
 
 /** What lies on a guest's disk: this machine's own programs and files, and some that cannot be compressed. */
 async function makeDisk(disk: string, raw: string): Promise<void> {
