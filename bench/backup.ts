@@ -28,7 +28,8 @@ await bench(async (scope) => {
   await makeDisk(disk, join(folder, 'raw'))
   await run('qemu-img', ['bitmap', '--add', '-f', 'qcow2', disk, BITMAP])
   const server = await serveDisk(scope, { file: disk, format: 'qcow2', bitmap: BITMAP })
-  const source = { kind: 'nbd' as const, socket: server.socket, exportName: server.exportName, dirtyBitmap: null }
+  const { socket, exportName } = server
+  const source = { kind: 'nbd' as const, socket, exportName, dirtyBitmap: null, baseExport: null }
   const work = (more: Partial<UploadWork> = {}): UploadWork =>
     uploadWork(newId('backup'), { source, diskBytes: DISK_BYTES, sealedKey, ...more })
   const image = join(folder, 'image.qcow2')

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
+import { connectNbd } from '../src/lib/nbd.ts'
 import { run } from '../src/lib/run.ts'
 import { waitFor } from '../src/lib/wait.ts'
 
@@ -34,6 +35,48 @@ export async function serveDisk(
   if (!(await waitFor(() => existsSync(socket), { timeoutMs: 20_000 }))) throw new Error('qemu-nbd does not start')
   return { socket, exportName: EXPORT, stop }
 }
+
+export interface MomentServer extends NbdServer {
+  /** What lies beneath the disk. */
+  baseExport: string
+  /** The disk as a guest has it, from the moment on. */
+  guest: string
+}
+
+/** The moment of an overlay as a guest's QEMU serves it (export-live.ts), without a guest. Ends with the test. */
+export async function serveMoment(
+  t: { after(fn: () => Promise<void>): void },
+  { file, base, copy }: { file: string; base: string; copy: string },
+): Promise<MomentServer> {
+  const socket = `${file}.sock`
+  const qcow2 = (filename: string, more: object) => ({ driver: 'qcow2', file: { driver: 'file', filename }, ...more })
+  const nodes = [
+    qcow2(file, { 'node-name': 'disk', backing: qcow2(base, { 'node-name': 'base' }) }),
+    qcow2(copy, { 'node-name': 'copy', backing: null }),
+    { driver: 'copy-before-write', 'node-name': 'filter', file: 'disk', target: 'copy' },
+    { driver: 'snapshot-access', 'node-name': 'moment', file: 'filter' },
+  ]
+  const nbd = (node: string, writable: boolean) => ({ type: 'nbd', id: node, 'node-name': node, name: node, writable })
+  const exports = [nbd('moment', false), nbd('base', false), nbd('filter', true)]
+  const server = ['--nbd-server', JSON.stringify({ addr: { type: 'unix', path: socket }, 'max-connections': 8 })]
+  const args = nodes.flatMap((node) => ['--blockdev', JSON.stringify(node)])
+  const child = spawn(
+    'qemu-storage-daemon',
+    [...args, ...server, ...exports.flatMap((one) => ['--export', JSON.stringify(one)])],
+    { stdio: 'inherit' },
+  )
+  const stop = () => end(child)
+  t.after(stop)
+  const isUp = async () => existsSync(socket) && (await canOpen(socket, 'filter'))
+  if (!(await waitFor(isUp, { timeoutMs: 20_000 }))) throw new Error('qemu-storage-daemon does not start')
+  return { socket, exportName: 'moment', baseExport: 'base', guest: `nbd+unix:///filter?socket=${socket}`, stop }
+}
+
+const canOpen = (socket: string, exportName: string): Promise<boolean> =>
+  connectNbd({ socket, exportName }).then(
+    (client) => client.close().then(() => true),
+    () => false,
+  )
 
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return

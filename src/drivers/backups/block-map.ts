@@ -9,6 +9,9 @@ export interface Stretch {
 export interface BlockMap {
   /** Every block that the stretch touches. What lies behind the disk's end is left out. */
   mark(offset: number, length: number): void
+  /** As `mark`, but only the blocks that the other one, of a disk of any size, has marked too. */
+  markWhere(other: BlockMap, offset: number, length: number): void
+  isMarked(block: number): boolean
   /** Something of the chunk is marked. */
   touches(chunk: number): boolean
   /** What is marked of the chunk, in order and as long as it goes on. */
@@ -20,8 +23,9 @@ const BLOCKS = CHUNK_BYTES / BLOCK_BYTES
 
 export function createBlockMap(diskBytes: number): BlockMap {
   const bits = new Uint8Array(Math.ceil(diskBytes / CHUNK_BYTES) * (BLOCKS / 8))
-  const isMarked = (block: number) => (bits[block >> 3]! & (1 << (block & 7))) !== 0
+  const isMarked = (block: number) => ((bits[block >> 3] ?? 0) & (1 << (block & 7))) !== 0
   return {
+    isMarked,
     mark(offset, length) {
       const end = Math.ceil(Math.min(offset + length, diskBytes) / BLOCK_BYTES)
       for (let block = Math.floor(offset / BLOCK_BYTES); block < end; block++) {
@@ -29,6 +33,12 @@ export function createBlockMap(diskBytes: number): BlockMap {
           bits[block >> 3] = 0xff
           block += 7
         } else bits[block >> 3]! |= 1 << (block & 7)
+      }
+    },
+    markWhere(other, offset, length) {
+      const end = Math.ceil(Math.min(offset + length, diskBytes) / BLOCK_BYTES)
+      for (let block = Math.floor(offset / BLOCK_BYTES); block < end; block++) {
+        if (other.isMarked(block)) bits[block >> 3]! |= 1 << (block & 7)
       }
     },
     touches(chunk) {

@@ -1,15 +1,21 @@
-/** An export over NBD as a disk: QEMU's of a running guest, or qemu-nbd's of a stopped one. */
+/**
+ * An export over NBD as a disk: QEMU's of a running guest, or qemu-nbd's of a stopped one. That of a running guest does
+ * not look beneath the guest's own layer when it tells what holds data (QEMU, block/snapshot-access.c): what is not
+ * allocated there it calls a hole without saying that it is zeros. What the image beneath holds, which never changes,
+ * a second export tells.
+ */
 import { connectNbd, type NbdClient, NbdError } from '../../lib/nbd.ts'
 import type { DiskSource } from '../compute/compute.ts'
 import { type BlockMap, createBlockMap } from './block-map.ts'
 import { type DiskReader, sourceGone } from './source.ts'
 
 const ALLOCATION = 'base:allocation'
+const HOLE = 1
 const READS_AS_ZEROS = 2
 const DIRTY = 1
 
 export async function openNbdSource(
-  { socket, exportName, dirtyBitmap }: Extract<DiskSource, { kind: 'nbd' }>,
+  { socket, exportName, dirtyBitmap, baseExport }: Extract<DiskSource, { kind: 'nbd' }>,
   diskBytes: number,
 ): Promise<DiskReader> {
   const contexts = [ALLOCATION, ...(dirtyBitmap === null ? [] : [dirtyBitmap])]
@@ -18,7 +24,8 @@ export async function openNbdSource(
     if (client.sizeBytes !== diskBytes) {
       throw sourceGone(new Error(`the export has ${client.sizeBytes} bytes, not ${diskBytes}`))
     }
-    const maps = await translated(() => readMaps(client))
+    const base = baseExport === null ? null : await translated(() => readBaseMap(socket, baseExport))
+    const maps = await translated(() => readMaps(client, base))
     return {
       data: maps.get(ALLOCATION) ?? everything(diskBytes),
       changed: (dirtyBitmap !== null && maps.get(dirtyBitmap)) || null,
@@ -31,8 +38,18 @@ export async function openNbdSource(
   }
 }
 
+/** Null when nobody knows. */
+async function readBaseMap(socket: string, exportName: string): Promise<BlockMap | null> {
+  const client = await connectNbd({ socket, exportName, contexts: [ALLOCATION] })
+  try {
+    return (await readMaps(client, null)).get(ALLOCATION) ?? null
+  } finally {
+    await client.close()
+  }
+}
+
 /** By context; what the server does not know is not there. */
-async function readMaps(client: NbdClient): Promise<Map<string, BlockMap>> {
+async function readMaps(client: NbdClient, base: BlockMap | null): Promise<Map<string, BlockMap>> {
   const { sizeBytes, contexts } = client
   const maps = new Map(contexts.map((name) => [name, { map: createBlockMap(sizeBytes), end: 0 }]))
   // Every answer tells of all contexts, each as far as it likes; those that are behind decide where to go on.
@@ -43,7 +60,10 @@ async function readMaps(client: NbdClient): Promise<Map<string, BlockMap>> {
       if (!extents) throw new NbdError(`the NBD server forgot to tell of ${name}`, true)
       let at = from
       for (const { length, flags } of extents) {
-        if (at + length > into.end && isMarked(name, flags)) into.map.mark(at, length)
+        if (at + length > into.end && isMarked(name, flags)) {
+          if (base && name === ALLOCATION && flags === HOLE) into.map.markWhere(base, at, length)
+          else into.map.mark(at, length)
+        }
         at += length
       }
       into.end = Math.max(into.end, at)

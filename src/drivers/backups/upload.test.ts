@@ -46,7 +46,7 @@ test('an export is backed up; the next one reads and sends what changed', async 
   const stage = await backupStage(t)
   const file = await qcow2Disk(stage)
   const full = await serveDisk(t, { file, format: 'qcow2', bitmap: 'mark' })
-  const source = { kind: 'nbd' as const, ...full, dirtyBitmap: 'qemu:dirty-bitmap:mark' }
+  const source = { kind: 'nbd' as const, ...full, dirtyBitmap: 'qemu:dirty-bitmap:mark', baseExport: null }
   const first = await stage.upload({ source, diskBytes: DISK })
   assert.equal(first.readBytes, 10 * MIB, 'what holds no data is not read')
   assert.equal(first.dataBytes, 80 * MIB)
@@ -82,7 +82,7 @@ test('an export that ends under the upload is told from all else, and nothing is
   const stage = await backupStage(t, { objects: createS3Objects(cluster.options) })
   const file = await qcow2Disk(stage)
   const server = await serveDisk(t, { file, format: 'qcow2' })
-  const source = { kind: 'nbd' as const, ...server, dirtyBitmap: null }
+  const source = { kind: 'nbd' as const, ...server, dirtyBitmap: null, baseExport: null }
   const kept = join(stage.folder, 'kept')
   const chunksSent = () => cluster.requests.filter((request) => /^PUT havn\/[0-9a-f]{32}$/.test(request)).length
   const before = chunksSent()
@@ -103,15 +103,24 @@ test('an export that ends under the upload is told from all else, and nothing is
 
 test('a source that is not there, or has another size', async (t) => {
   const stage = await backupStage(t)
-  const source = { kind: 'nbd' as const, socket: join(stage.folder, 'none'), exportName: 'x', dirtyBitmap: null }
+  const source = {
+    kind: 'nbd' as const,
+    socket: join(stage.folder, 'none'),
+    exportName: 'x',
+    dirtyBitmap: null,
+    baseExport: null,
+  }
   await assert.rejects(stage.upload({ source, diskBytes: DISK }), { code: 'not_found' })
   const file = { kind: 'file' as const, path: join(stage.folder, 'none'), extents: [] }
   await assert.rejects(stage.upload({ source: file, diskBytes: DISK }), { code: 'not_found' })
   const disk = await rawDisk(join(stage.folder, 'small'), 64 * MIB, [])
   const server = await serveDisk(t, { file: disk.path, format: 'raw' })
-  await assert.rejects(stage.upload({ source: { kind: 'nbd', ...server, dirtyBitmap: null }, diskBytes: DISK }), {
-    code: 'not_found',
-  })
+  await assert.rejects(
+    stage.upload({ source: { kind: 'nbd', ...server, dirtyBitmap: null, baseExport: null }, diskBytes: DISK }),
+    {
+      code: 'not_found',
+    },
+  )
 })
 
 test('a store that is away for a while is waited for; one that stays away is not', async (t) => {

@@ -107,6 +107,7 @@ export const UploadInput = z.object({
       socket: z.string(),
       exportName: z.string(),
       dirtyBitmap: z.string().nullable(),
+      baseExport: z.string().nullable(),
     }),
     z.object({
       kind: z.literal('file'),

@@ -104,8 +104,12 @@ export interface SnapshotVerbs {
 
 /** Where the bytes of an export are read. */
 export type DiskSource =
-  /** An NBD server on a unix socket; `dirtyBitmap` is the meta context that says what changed since the mark. */
-  | { kind: 'nbd'; socket: string; exportName: string; dirtyBitmap: string | null }
+  /**
+   * An NBD server on a unix socket; `dirtyBitmap` is the meta context that says what changed since the mark. Where the
+   * export only knows of a hole, without saying that it reads as zeros, `baseExport` of the same server says what lies
+   * there; behind its end are zeros. Without one, such holes hold anything.
+   */
+  | { kind: 'nbd'; socket: string; exportName: string; dirtyBitmap: string | null; baseExport: string | null }
   /** A raw file of which only `extents` hold data. */
   | { kind: 'file'; path: string; extents: { offset: number; length: number }[] }
 

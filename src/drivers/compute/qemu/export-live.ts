@@ -7,6 +7,7 @@
  *                        v
  *                   export-copy (a file beside the disk)
  *     NBD server -> export (the moment: copied blocks from the copy, all others from d0)
+ *                -> the image beneath d0, which never changes: asked which of d0's holes are none
  *
  * The moment is when the filter comes in between. It is put together and the mark is set before, so that the freeze
  * holds nothing but that one command; what was written between mark and moment is noted as changed although it is not,
@@ -24,9 +25,9 @@ import { CloudError } from '../../../model/errors.ts'
 import type { InstanceSpec } from '../compute.ts'
 import { run } from './command.ts'
 import { filesFor, type QemuContext } from './context.ts'
-import { exportFilesOf, type OpenedExport } from './export-notes.ts'
+import { baseExportOf, exportFilesOf, type OpenedExport } from './export-notes.ts'
 import { whileFrozen } from './freeze.ts'
-import { DISK_NODE, readLiveDisk, removeLiveMarks } from './marks.ts'
+import { DISK_NODE, findBaseNode, readLiveDisk, removeLiveMarks } from './marks.ts'
 import type { ProcessIdentity } from './process.ts'
 import { type Qmp, QmpError } from './qmp.ts'
 import type { InstanceFiles } from './record.ts'
@@ -34,6 +35,7 @@ import type { InstanceFiles } from './record.ts'
 const NODES = { moment: 'export', filter: 'export-filter', copy: 'export-copy' } as const
 const CHANGES = 'export-changes'
 const EXPORT_ID = 'export'
+const BASE_EXPORT_ID = 'export-base'
 
 const DRIVE = { path: '/machine/peripheral/disk0/virtio-backend', property: 'drive' }
 const COPY_TIMEOUT_SECONDS = 30
@@ -63,6 +65,7 @@ export async function openLive(context: QemuContext, qmp: Qmp, input: OpenInput)
   const { copy, socket } = exportFilesOf(files)
   await removeLiveMarks(qmp, (mark) => mark.name === name || !mark.isSound)
   const { bytes, marks } = await readLiveDisk(qmp)
+  const baseNode = await findBaseNode(qmp)
   const base = marks.some((mark) => mark.name === input.changedSince) ? input.changedSince : null
   const copyBytes = await makeCopyFile(context, files, bytes)
   signal.throwIfAborted()
@@ -85,6 +88,10 @@ export async function openLive(context: QemuContext, qmp: Qmp, input: OpenInput)
   await qmp.execute('blockdev-add', { driver: 'snapshot-access', 'node-name': NODES.moment, file: NODES.filter })
   await rm(socket, { force: true })
   await qmp.execute('nbd-server-start', { addr: { type: 'unix', data: { path: socket } } })
+  if (baseNode !== null) {
+    const names = { id: BASE_EXPORT_ID, 'node-name': baseNode, name: baseExportOf(name) }
+    await qmp.execute('block-export-add', { type: 'nbd', ...names, writable: false })
+  }
   await qmp.execute('block-export-add', {
     type: 'nbd',
     id: EXPORT_ID,
@@ -101,6 +108,7 @@ export async function openLive(context: QemuContext, qmp: Qmp, input: OpenInput)
     consistencyReason: reason,
     frozenMs,
     changes: base && CHANGES,
+    hasBase: baseNode !== null,
   }
 }
 
@@ -109,14 +117,16 @@ const frozenCopyOf = (mark: string) => [
   { type: 'block-dirty-bitmap-merge', data: { node: DISK_NODE, target: CHANGES, bitmaps: [mark] } },
 ]
 
-export async function isLiveOpen(qmp: Qmp): Promise<boolean> {
+export const isLiveOpen = async (qmp: Qmp): Promise<boolean> => (await openExports(qmp)).includes(EXPORT_ID)
+
+async function openExports(qmp: Qmp): Promise<string[]> {
   const exports = await qmp.execute<{ id: string; 'shutting-down': boolean }[]>('query-block-exports')
-  return exports.some((one) => one.id === EXPORT_ID && !one['shutting-down'])
+  return exports.filter((one) => !one['shutting-down']).map(({ id }) => id)
 }
 
 /** Takes away whatever is there, from the reader's end to the disk's. */
 export async function closeLive(qmp: Qmp): Promise<void> {
-  if (await isLiveOpen(qmp)) await qmp.execute('block-export-del', { id: EXPORT_ID, mode: 'hard' })
+  for (const id of await openExports(qmp)) await qmp.execute('block-export-del', { id, mode: 'hard' })
   const until = performance.now() + CLOSE_MS
   for (;;) {
     const left = await qmp.execute<{ id: string }[]>('query-block-exports')

@@ -31,6 +31,8 @@ export interface OpenedExport {
   frozenMs: number | null
   /** The name of the bitmap that tells the changes. */
   changes: string | null
+  /** What lies beneath the disk has an export of its own. */
+  hasBase: boolean
 }
 
 export interface ExportFiles {
@@ -48,6 +50,9 @@ export const exportFilesOf = ({ folder, run }: InstanceFiles): ExportFiles => ({
   socket: join(run, 'nbd'),
   log: join(folder, 'export.log'),
 })
+
+/** Of what lies beneath the disk. */
+export const baseExportOf = (name: string): string => `${name}-base`
 
 export const readExportNote = (files: InstanceFiles): Promise<ExportNote | null> =>
   readJson<ExportNote>(exportFilesOf(files).note)
@@ -69,10 +74,11 @@ export function checkName(name: string): string {
 }
 
 export function presentExport(files: InstanceFiles, name: string, opened: OpenedExport): DiskExport {
-  const { changes, pointAt, diskBytes, consistency, consistencyReason, frozenMs } = opened
+  const { changes, hasBase, pointAt, diskBytes, consistency, consistencyReason, frozenMs } = opened
+  const baseExport = hasBase ? baseExportOf(name) : null
   const dirtyBitmap = changes && `qemu:dirty-bitmap:${changes}` // QEMU, docs/interop/nbd.txt
   return {
-    source: { kind: 'nbd', socket: exportFilesOf(files).socket, exportName: name, dirtyBitmap },
+    source: { kind: 'nbd', socket: exportFilesOf(files).socket, exportName: name, dirtyBitmap, baseExport },
     diskBytes,
     pointAt: new Date(pointAt),
     consistency,

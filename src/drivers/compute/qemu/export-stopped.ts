@@ -59,6 +59,7 @@ export async function openStopped(context: QemuContext, input: StoppedInput): Pr
     consistencyReason: hasCrashed ? 'the instance crashed and was not started since' : null,
     frozenMs: null,
     changes: base,
+    hasBase: false, // qemu-nbd looks through all layers
   }
 }
 

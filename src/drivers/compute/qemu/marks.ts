@@ -51,6 +51,21 @@ export async function readLiveDisk(qmp: Qmp): Promise<LiveDisk> {
   }
 }
 
+interface BlockLayer {
+  'node-name'?: string
+  backing?: BlockLayer
+}
+
+/** The node of the image that the disk lies over; null when there is none, or when QEMU does not say. */
+export async function findBaseNode(qmp: Qmp): Promise<string | null> {
+  const disks = await qmp.execute<BlockLayer[]>('query-blockstats') // the layers of each disk, from the guest down
+  for (let layer of disks as (BlockLayer | undefined)[]) {
+    while (layer && layer['node-name'] !== DISK_NODE) layer = layer.backing
+    if (layer) return layer.backing?.['node-name'] ?? null
+  }
+  return null
+}
+
 export async function removeLiveMarks(qmp: Qmp, which: Which): Promise<void> {
   for (const mark of (await readLiveDisk(qmp)).marks.filter(which)) {
     await qmp.execute('block-dirty-bitmap-remove', { node: DISK_NODE, name: mark.name })
