@@ -64,7 +64,7 @@ process.exit(await main())
 
 async function main(): Promise<number> {
   if (values.all) process.env.HAVN_TEST_ALL = '1'
-  ensurePackages({ database: true, machines: true, clients: true }, (line) => console.log(line))
+  ensurePackages({ database: true, machines: true, rsync: true, clients: true }, (line) => console.log(line))
   const total: Tally = { passed: 0, failed: 0 }
   const minutes: string[] = []
   const wanted = (name: string) => (values.part ? values.part.includes(name) : positionals.length === 0)

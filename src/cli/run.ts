@@ -11,6 +11,7 @@ import { instanceCommands } from './instance.ts'
 import { metrics } from './metrics.ts'
 import { objectCommands } from './object.ts'
 import { operatorCommands } from './operator.ts'
+import { rsyncCommands } from './rsync.ts'
 import { s3Commands } from './s3.ts'
 import { snapshotCommands } from './snapshot.ts'
 import { ssh } from './ssh.ts'
@@ -25,6 +26,7 @@ export const COMMANDS: readonly Command[] = [
   metrics,
   ...snapshotCommands,
   ...backupCommands,
+  ...rsyncCommands,
   ...imageCommands,
   ...bucketCommands,
   ...objectCommands,

@@ -15,6 +15,8 @@ export interface Paths {
   tasks: string
   /** What backups need while they are made. */
   backups: string
+  /** Files that instances send with rsync. */
+  rsync: string
   keys: string
   logs: string
   /** Sockets; a unix socket path holds 107 bytes, so a long home gets a short folder elsewhere. */
@@ -51,6 +53,7 @@ export function pathsOf(home: string, uid = process.getuid?.() ?? 0): Paths {
     objects: at('objects'),
     tasks: at('tasks'),
     backups: at('backups'),
+    rsync: at('rsync'),
     keys: at('keys'),
     logs: at('logs'),
     run,

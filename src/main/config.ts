@@ -20,6 +20,8 @@ export interface Config {
   api: Listen
   s3: Listen
   dns: Listen
+  /** Null: no file backups by rsync. */
+  rsync: Listen | null
   /** Null: the private PostgreSQL that `up` supervises. */
   databaseUrl: string | null
   compute: 'qemu' | 'simulator' | 'incus'
@@ -95,17 +97,15 @@ const list = (fallback: string) =>
     )
     .refine((items) => items.length > 0, 'names nothing')
 
-const listen = (fallback: string) =>
-  z
-    .string()
-    .default(fallback)
-    .transform((text, context) => {
-      const match = /^(?:\[([0-9a-f:.]+)\]|([^:\s]+)):(\d{1,5})$/i.exec(text)
-      const port = Number(match?.[3])
-      if (match && port <= 65_535) return { host: (match[1] ?? match[2]) as string, port }
-      context.addIssue({ code: 'custom', message: `${JSON.stringify(text)} is not HOST:PORT, for example ${fallback}` })
-      return z.NEVER
-    })
+const authority = (example: string) =>
+  z.string().transform((text, context) => {
+    const match = /^(?:\[([0-9a-f:.]+)\]|([^:\s]+)):(\d{1,5})$/i.exec(text)
+    const port = Number(match?.[3])
+    if (match && port <= 65_535) return { host: (match[1] ?? match[2]) as string, port }
+    context.addIssue({ code: 'custom', message: `${JSON.stringify(text)} is not HOST:PORT, for example ${example}` })
+    return z.NEVER
+  })
+const listen = (fallback: string) => z.string().default(fallback).pipe(authority(fallback))
 const number = (fallback: number, min: number, max: number) => z.coerce.number().min(min).max(max).default(fallback)
 
 const Environment = z.object({
@@ -113,6 +113,7 @@ const Environment = z.object({
   HAVN_LISTEN: listen('127.0.0.1:8080'),
   HAVN_S3_LISTEN: listen('127.0.0.1:9000'),
   HAVN_DNS_LISTEN: listen('127.0.0.1:5354'),
+  HAVN_RSYNC_LISTEN: authority('127.0.0.1:8730').optional(),
   HAVN_DATABASE_URL: z.string().min(1).optional(),
   HAVN_COMPUTE: z.enum(['qemu', 'simulator', 'incus']).default('qemu'),
   HAVN_ACCEL: z.enum(['auto', 'kvm', 'tcg']).default('auto'),
@@ -166,12 +167,17 @@ export function readConfig(env: NodeJS.ProcessEnv, isRoot = process.getuid?.() =
   }
   const e = parsed.data
   const home = resolve(e.HAVN_HOME ?? (isRoot ? '/var/lib/havn' : `${homedir()}/.havn`))
+  // Of rsyncd.conf(5): a value has no quotes; it ends with the line, and `%` and backslashes mean something in it.
+  if (e.HAVN_RSYNC_LISTEN && !/^[\w./@+:,=~-]+$/.test(home)) {
+    throw new ConfigError(`HAVN_RSYNC_LISTEN: the rsync server needs a HAVN_HOME of plain letters, not ${home}`)
+  }
   return {
     home,
     prefix: createHash('sha256').update(home).digest('hex').slice(0, 4),
     api: e.HAVN_LISTEN,
     s3: e.HAVN_S3_LISTEN,
     dns: e.HAVN_DNS_LISTEN,
+    rsync: e.HAVN_RSYNC_LISTEN ?? null,
     databaseUrl: e.HAVN_DATABASE_URL ?? null,
     compute: e.HAVN_COMPUTE,
     accel: e.HAVN_ACCEL,

@@ -86,12 +86,15 @@ async function readServiceSettings(config: Config, paths: Paths): Promise<Servic
     s3Region: config.storage.regions[0],
     s3Url: config.storage.url ?? `http://${authority(config.s3)}`,
     dnsAddress: authority(config.dns),
+    rsync: config.rsync && { host: reachable(config.rsync.host), port: config.rsync.port },
     uploadsFolder: paths.uploads,
   }
 }
 
 /** What a client on this machine connects to; a wildcard address is no destination. */
 export function authority({ host, port }: Listen): string {
-  const name = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  const name = reachable(host)
   return `${name.includes(':') ? `[${name}]` : name}:${port}`
 }
+
+const reachable = (host: string): string => (host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host)

@@ -1,6 +1,7 @@
 /**
  * Keeps one child process running: started again with growing pauses when it ends, its output a line each to its own
- * log file and to the supervisor's. The child has a channel to us and ends when that closes, so it cannot outlive us.
+ * log file and to the supervisor's. A child of our own code has a channel to us and ends when that closes, so it cannot
+ * outlive us.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -9,7 +10,8 @@ import { identityOf, type ProcessIdentity } from '../lib/process-identity.ts'
 
 export interface Program {
   name: string
-  /** Arguments to this Node. */
+  /** Default: this Node. Another program has no channel to us, and starts without waiting for `go`. */
+  command?: string
   args: readonly string[]
   env: NodeJS.ProcessEnv
 }
@@ -59,6 +61,12 @@ export function keepRunning(program: Program, hooks: Hooks): KeptProgram {
     }
   }
 
+  /** Of another program all that it started, which is in its session, ends with it. */
+  function end(signal: NodeJS.Signals): void {
+    if (child?.pid !== undefined && program.command !== undefined) endGroup(child.pid, signal)
+    else child?.kill(signal)
+  }
+
   return {
     go() {
       mayGo = true
@@ -66,8 +74,8 @@ export function keepRunning(program: Program, hooks: Hooks): KeptProgram {
     },
     async stop() {
       stopping.abort()
-      child?.kill('SIGTERM')
-      const timer = setTimeout(() => child?.kill('SIGKILL'), STOP_MS)
+      end('SIGTERM')
+      const timer = setTimeout(() => end('SIGKILL'), STOP_MS)
       await loop
       clearTimeout(timer)
     },
@@ -76,17 +84,24 @@ export function keepRunning(program: Program, hooks: Hooks): KeptProgram {
 
 function start(program: Program, hooks: Hooks): ChildProcess {
   // Its own session: Ctrl-C in the terminal is for the supervisor alone, who stops its children in order.
-  const child = spawn(process.execPath, program.args, {
-    detached: true,
-    env: program.env,
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  })
+  const { command, args, env } = program
+  const child = command
+    ? spawn(command, args, { detached: true, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    : spawn(process.execPath, args, { detached: true, env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   for (const stream of [child.stdout, child.stderr]) {
     if (stream) createInterface({ input: stream }).on('line', (line) => hooks.printed(line))
   }
   const identity = child.pid === undefined ? null : identityOf(child.pid)
   if (identity) hooks.started(identity)
   return child
+}
+
+function endGroup(leader: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-leader, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
 }
 
 /** It may just have ended; then its successor is told. */

@@ -33,6 +33,12 @@ const MACHINES: readonly Need[] = [
   { command: 'zstd', debian: 'zstd' },
 ]
 
+const RSYNC: readonly Need[] = [
+  { command: 'rsync', debian: 'rsync' },
+  { command: 'setpriv', debian: 'util-linux' },
+  { command: 'prlimit', debian: 'util-linux' },
+]
+
 /** What the tests play other people's clients with. */
 const CLIENTS: readonly Need[] = [
   { command: 'curl', debian: 'curl' },
@@ -68,14 +74,17 @@ export interface Wanted {
   database: boolean
   /** Real instances; the simulator needs none of it. */
   machines: boolean
+  /** File backups. */
+  rsync?: boolean
   /** For the test suite. */
   clients?: boolean
 }
 
-export const needsOf = ({ database, machines, clients = false }: Wanted): readonly Need[] => [
+export const needsOf = ({ database, machines, rsync = false, clients = false }: Wanted): readonly Need[] => [
   KEYS,
   ...(database ? [POSTGRES] : []),
   ...(machines ? MACHINES : []),
+  ...(rsync ? RSYNC : []),
   ...(clients ? CLIENTS : []),
 ]
 

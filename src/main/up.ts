@@ -1,6 +1,6 @@
 /**
  * The supervisor: takes the home's lock, brings what is missing, and keeps the control plane running until it is told
- * to stop. Its children are PostgreSQL, the worker, the API and the S3 processes; machines and long tasks are nobody's children and go on
+ * to stop. Its children are PostgreSQL, the worker, the API, the S3 processes and, when wanted, rsync; machines and long tasks are nobody's children and go on
  * without it. A supervisor that was killed leaves a PostgreSQL, which the next one takes over, and the others,
  * which end by themselves or are ended here.
  */
@@ -20,11 +20,12 @@ import { ensureHome } from './home.ts'
 import { lockHome } from './home-lock.ts'
 import { keepPostgres, type PostgresHooks } from './keep-postgres.ts'
 import { type Kept, type KeptProgram, keepRunning } from './keep-running.ts'
-import { ensureInstallationKeys, sshKeyFile } from './keys.ts'
+import { ensureInstallationKeys, readInstallationKeys, sshKeyFile } from './keys.ts'
 import { append, createLog, turnOverForeign } from './log.ts'
 import { ensurePackages } from './packages.ts'
 import { refuseTakenPort } from './port.ts'
 import { createProcessTable, endStrays, type ProcessTable } from './process-table.ts'
+import { openRsync, rsyncCommand, rsyncLog } from './rsync.ts'
 import { S3_ENVIRONMENT, S3_NODE_FLAGS } from './s3-process.ts'
 import { ensureSystemUser } from './system-user.ts'
 import { readCertificate } from './tls.ts'
@@ -48,6 +49,7 @@ interface Running {
   clients: KeptProgram[]
   table: ProcessTable
   keep(name: 'api' | 'worker' | `s3-${number}`): KeptProgram
+  keepOther(name: 'rsync', command: readonly [program: string, ...args: string[]]): KeptProgram
   hooks(name: string): PostgresHooks
 }
 
@@ -62,7 +64,9 @@ export async function up(options: UpOptions, signal: AbortSignal): Promise<void>
   const lock = await lockHome(paths)
   const running = prepare(config, paths, options)
   const { say, clients, table } = running
-  const logTimer = setInterval(() => turnOverForeign(join(paths.logs, 'postgres.log')), LOG_CHECK_MS)
+  const logTimer = setInterval(() => {
+    for (const file of [join(paths.logs, 'postgres.log'), rsyncLog(paths)]) turnOverForeign(file)
+  }, LOG_CHECK_MS)
   try {
     const began = performance.now()
     say(`Havn on ${paths.home}, compute ${config.compute}`)
@@ -95,6 +99,13 @@ function prepare(config: Config, paths: Paths, options: UpOptions): Running {
     started: (identity) => table.set(name, identity),
     say: (line) => log.line(name, line),
   })
+  const withOutput = (name: string) => ({
+    ...hooks(name),
+    printed(line: string) {
+      append(join(paths.logs, `${name}.log`), `${new Date().toISOString()} ${line}`)
+      log.line(name, line)
+    },
+  })
   return {
     config,
     paths,
@@ -107,12 +118,11 @@ function prepare(config: Config, paths: Paths, options: UpOptions): Running {
       const isS3 = name.startsWith('s3-')
       const flags = ['--disable-warning=ExperimentalWarning', ...(isS3 ? S3_NODE_FLAGS : [])]
       const args = [...flags, join(import.meta.dirname, 'child.ts'), name]
-      const printed = (line: string) => {
-        append(join(paths.logs, `${name}.log`), `${new Date().toISOString()} ${line}`)
-        log.line(name, line)
-      }
-      return keepRunning({ name, args, env: { ...env, ...(isS3 && S3_ENVIRONMENT) } }, { ...hooks(name), printed })
+      return keepRunning({ name, args, env: { ...env, ...(isS3 && S3_ENVIRONMENT) } }, withOutput(name))
     },
+    // It reads what strangers send: it gets nothing of our environment.
+    keepOther: (name, [command, ...args]) =>
+      keepRunning({ name, command, args, env: { PATH: process.env.PATH, LC_ALL: 'C' } }, withOutput(name)),
   }
 }
 
@@ -132,12 +142,18 @@ async function startControlPlane(running: Running, signal: AbortSignal): Promise
     await refuseTakenPort(tls, 'HAVN_S3_TLS_LISTEN')
     readCertificate(tls) // its processes would only say so in their logs
   }
-  ensurePackages({ database: config.databaseUrl === null, machines: config.compute === 'qemu' }, say)
+  if (config.rsync) await refuseTakenPort(config.rsync, 'HAVN_RSYNC_LISTEN')
+  const wanted = { machines: config.compute === 'qemu', rsync: config.rsync !== null }
+  ensurePackages({ database: config.databaseUrl === null, ...wanted }, say)
   if (config.compute === 'qemu') ensureSystemUser(QEMU_USER)
   await ensureInstallationKeys(paths)
   // They load their code while the database starts.
   clients.push(running.keep('worker'), running.keep('api'))
   for (let number = 1; number <= config.storage.processes; number++) clients.push(running.keep(`s3-${number}`))
+  if (config.rsync) {
+    await openRsync(paths, (await readInstallationKeys(paths)).masterKey).open()
+    clients.push(running.keepOther('rsync', rsyncCommand(paths, config.rsync)))
+  }
   if (config.databaseUrl === null) {
     const place = { data: paths.database, sockets: paths.databaseSockets, log: join(paths.logs, 'postgres.log') }
     running.database = await keepPostgres(place, running.hooks('postgres'), signal)

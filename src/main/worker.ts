@@ -10,6 +10,7 @@ import { DEFINITIONS } from '../jobs/definitions.ts'
 import { createEngine, type Engine } from '../jobs/engine/engine.ts'
 import { type ReconcilerRunner, runReconcilers } from '../jobs/engine/reconciler.ts'
 import { expireObjects } from '../jobs/expire-objects.ts'
+import { measureRsync } from '../jobs/measure-rsync.ts'
 import { prune } from '../jobs/prune.ts'
 import { reconcileInstances } from '../jobs/reconcile-instances.ts'
 import { reportHosts } from '../jobs/report-hosts.ts'
@@ -17,6 +18,7 @@ import { keepMetrics, rollUpMetrics } from '../jobs/roll-up-metrics.ts'
 import { runPolicies } from '../jobs/run-policies.ts'
 import { sampleStats } from '../jobs/sample-stats.ts'
 import { scrubBlobs } from '../jobs/scrub-blobs.ts'
+import { serveRsync } from '../jobs/serve-rsync.ts'
 import { sweepBackups } from '../jobs/sweep-backups.ts'
 import { sweepImages } from '../jobs/sweep-images.ts'
 import { sweepObjects } from '../jobs/sweep-objects.ts'
@@ -31,6 +33,7 @@ import { STRAND_CHANNEL } from '../store/strands.ts'
 import { localRegionId } from './catalog-file.ts'
 import type { AppContext } from './context.ts'
 import { ensureHostIds } from './host-ids.ts'
+import { openRsync } from './rsync.ts'
 
 export interface Worker {
   engine: Engine
@@ -128,6 +131,8 @@ export async function startWorker(
     metrics: config.metrics,
     reportHosts: reportAll,
   }
+  const rsync = config.rsync && openRsync(context.paths, context.settings.masterKey)
+  await rsync?.open()
   const reconcilers = runReconcilers<ReconcilerTools & ObjectTools>(
     [
       reportHosts,
@@ -145,6 +150,7 @@ export async function startWorker(
       sweepBackups,
       verifyBackups(config.verify),
       expireObjects(config.storage.lifecycleMinutes * 60_000),
+      ...(rsync ? [serveRsync(rsync), measureRsync(rsync)] : []),
     ],
     reconcilerTools,
     log,

@@ -26,6 +26,8 @@ export interface ServiceSettings {
   /** What S3 clients sign with. */
   s3Region: string
   dnsAddress: string
+  /** Where clients of file backups connect; null: there are none here. */
+  rsync: { host: string; port: number } | null
   /** Where uploaded image files wait for their import. */
   uploadsFolder: string
 }

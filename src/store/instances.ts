@@ -7,6 +7,7 @@ import type { InstanceSpec } from '../model/instance-spec.ts'
 import * as credentials from './credentials.ts'
 import type { Db } from './db.ts'
 import * as events from './events.ts'
+import * as rsyncAccounts from './rsync-accounts.ts'
 import type { Schema } from './schema.ts'
 
 /** An instance as everybody above the store sees it. */
@@ -411,6 +412,7 @@ export async function markPurged(tx: Db, id: InstanceId): Promise<void> {
     .execute()
   await forgetRebuild(tx, id)
   await credentials.forget(tx, id)
+  await rsyncAccounts.release(tx, id)
 }
 
 export async function place(

@@ -500,6 +500,17 @@ export interface Schema {
     unreferenced_at: Timestamp | null
     damaged_at: Timestamp | null
   }
+  rsync_account: {
+    instance_id: InstanceId
+    username: GeneratedAlways<number>
+    password_sealed: Buffer
+    enabled: Generated<boolean>
+    quota_bytes: Generated<number>
+    used_bytes: number | null
+    measured_at: Timestamp | null
+    released_at: Timestamp | null
+    created_at: TimestampByDefault
+  }
   receipt: {
     id: ReceiptId
     uuid: string

@@ -212,6 +212,7 @@ export async function createWorld(db: Db): Promise<World> {
         s3Url: '',
         s3Region: 'eu-north-1',
         dnsAddress: '',
+        rsync: null,
         uploadsFolder: folder,
       },
       compute: simulator,

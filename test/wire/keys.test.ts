@@ -61,6 +61,9 @@ const TABLE: Record<string, Row> = {
   'GET /havn/v1/instances/{id}/backup-policy': READ,
   'PUT /havn/v1/instances/{id}/backup-policy': WRITE,
   'DELETE /havn/v1/instances/{id}/backup-policy': WRITE,
+  'GET /havn/v1/instances/{id}/rsync-account': WRITE, // it tells a secret
+  'PUT /havn/v1/instances/{id}/rsync-account': WRITE,
+  'DELETE /havn/v1/instances/{id}/rsync-account': WRITE,
   'GET /havn/v1/backups': LIST,
   'GET /havn/v1/backups/{id}': READ,
   'DELETE /havn/v1/backups/{id}': WRITE,

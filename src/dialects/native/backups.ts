@@ -4,10 +4,11 @@ import * as policies from '../../services/backup-policies.ts'
 import * as backups from '../../services/backups.ts'
 import * as receipts from '../../services/receipts.ts'
 import * as restores from '../../services/restores.ts'
+import * as rsyncAccounts from '../../services/rsync-accounts.ts'
 import { Answer, route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
 import { page, presentOperation } from './present.ts'
-import { presentBackup, presentPolicy, presentReceipt } from './present-backups.ts'
+import { presentBackup, presentPolicy, presentReceipt, presentRsyncAccount } from './present-backups.ts'
 
 const noun = 'backup'
 const read = { scope: 'instances:read', reach: 'all', noun } as const
@@ -124,5 +125,31 @@ export const deleteBackupPolicy = route({
   async run(ctx, { params }) {
     await policies.remove(ctx, params.id)
     return presentPolicy(await policies.get(ctx, params.id))
+  },
+})
+
+export const getRsyncAccount = route({
+  ...endpoints.getRsyncAccount,
+  ...write,
+  isSecret: true,
+  noun: 'rsync account',
+  run: async (ctx, { params }) => presentRsyncAccount(await rsyncAccounts.get(ctx, params.id)),
+})
+
+export const enableRsyncAccount = route({
+  ...endpoints.enableRsyncAccount,
+  ...write,
+  isSecret: true,
+  noun: 'rsync account',
+  run: async (ctx, { params }) => presentRsyncAccount(await rsyncAccounts.enable(ctx, params.id)),
+})
+
+export const disableRsyncAccount = route({
+  ...endpoints.disableRsyncAccount,
+  ...write,
+  noun: 'rsync account',
+  async run(ctx, { params }) {
+    await rsyncAccounts.disable(ctx, params.id)
+    return { enabled: false } as const
   },
 })

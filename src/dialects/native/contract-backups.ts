@@ -141,6 +141,20 @@ export const DownloadLink = z
   })
   .meta({ id: 'BackupDownloadLink' })
 
+export const RsyncAccount = z
+  .object({
+    username: z.int().describe('the name of the rsync module as well'),
+    password: z.string(),
+    host: z.string(),
+    port: z.int(),
+    quotaBytes: z.int(),
+    usedBytes: Bytes.describe('on the disk; null = not measured yet'),
+    measuredAt: Timestamp.nullable(),
+  })
+  .meta({ id: 'RsyncAccount' })
+const RsyncOff = z.object({ enabled: z.literal(false) }).meta({ id: 'RsyncOff' })
+
+const RSYNC = `${V}/instances/{id}/rsync-account`
 const POLICY = `${V}/instances/{id}/backup-policy`
 
 export const backupsEndpoints = {
@@ -259,12 +273,37 @@ export const backupsEndpoints = {
     params: Ref,
     answer: BackupPolicy,
   },
+  getRsyncAccount: {
+    method: 'GET',
+    path: RSYNC,
+    summary: 'Get where an instance sends files with rsync; not found while that is off',
+    status: 200,
+    params: Ref,
+    answer: RsyncAccount,
+  },
+  enableRsyncAccount: {
+    method: 'PUT',
+    path: RSYNC,
+    summary: 'Let an instance send files with rsync; an account that was there before has its files and password',
+    status: 200,
+    params: Ref,
+    answer: RsyncAccount,
+  },
+  disableRsyncAccount: {
+    method: 'DELETE',
+    path: RSYNC,
+    summary: 'Let nobody in any more; the files stay until the instance is purged',
+    status: 200,
+    params: Ref,
+    answer: RsyncOff,
+  },
 } as const satisfies Record<string, Endpoint>
 
 export type Backup = z.infer<typeof Backup>
 export type BackupAccepted = z.infer<typeof BackupAccepted>
 export type BackupPolicy = z.infer<typeof BackupPolicy>
 export type BackupUsage = z.infer<typeof BackupUsage>
+export type RsyncAccount = z.infer<typeof RsyncAccount>
 export type Receipt = z.infer<typeof Receipt>
 export type ReceiptAccepted = z.infer<typeof ReceiptAccepted>
 export type DownloadLink = z.infer<typeof DownloadLink>

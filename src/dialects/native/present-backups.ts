@@ -3,6 +3,7 @@ import { DEFAULT_SCHEDULE } from '../../model/backup.ts'
 import type * as policies from '../../services/backup-policies.ts'
 import type * as backups from '../../services/backups.ts'
 import type * as receipts from '../../services/receipts.ts'
+import type * as rsyncAccounts from '../../services/rsync-accounts.ts'
 import type * as snapshots from '../../services/snapshots.ts'
 import type * as contract from './contract-backups.ts'
 import type * as snapshotContract from './contract-snapshots.ts'
@@ -80,4 +81,14 @@ export const presentReceipt = (receipt: receipts.Receipt): contract.Receipt => (
   hasScreenshot: receipt.hasScreenshot,
   startedAt: time(receipt.startedAt),
   finishedAt: maybe(receipt.finishedAt),
+})
+
+export const presentRsyncAccount = (account: rsyncAccounts.RsyncAccount): contract.RsyncAccount => ({
+  username: account.username,
+  password: account.password,
+  host: account.host,
+  port: account.port,
+  quotaBytes: account.quotaBytes,
+  usedBytes: account.usedBytes,
+  measuredAt: maybe(account.measuredAt),
 })

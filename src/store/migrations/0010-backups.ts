@@ -130,4 +130,17 @@ ALTER TABLE instance
 ALTER TABLE image ADD COLUMN account_id text REFERENCES account;
 CREATE SEQUENCE image_own_number START WITH 100001;
 CREATE INDEX image_account ON image (account_id, number) WHERE account_id IS NOT NULL;
+
+-- Room for files of an instance, which it sends with rsync. The row goes when the files are gone.
+CREATE TABLE rsync_account (
+  instance_id text PRIMARY KEY REFERENCES instance,
+  username bigint GENERATED ALWAYS AS IDENTITY (START WITH 1000) UNIQUE, -- its module and its folder too
+  password_sealed bytea NOT NULL,
+  enabled boolean NOT NULL DEFAULT true,
+  quota_bytes bigint NOT NULL DEFAULT 10737418240,
+  used_bytes bigint,                                -- on the disk; null until measured
+  measured_at timestamptz,
+  released_at timestamptz,                          -- the instance was purged: the files go, then the row
+  created_at timestamptz NOT NULL DEFAULT cloud_now()
+);
 `
