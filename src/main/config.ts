@@ -167,6 +167,7 @@ export function readConfig(env: NodeJS.ProcessEnv, isRoot = process.getuid?.() =
   }
   const e = parsed.data
   const home = resolve(e.HAVN_HOME ?? (isRoot ? '/var/lib/havn' : `${homedir()}/.havn`))
+  if (e.HAVN_RSYNC_LISTEN?.port === 0) throw new ConfigError('HAVN_RSYNC_LISTEN: name a port, clients are told it')
   // Of rsyncd.conf(5): a value has no quotes; it ends with the line, and `%` and backslashes mean something in it.
   if (e.HAVN_RSYNC_LISTEN && !/^[\w./@+:,=~-]+$/.test(home)) {
     throw new ConfigError(`HAVN_RSYNC_LISTEN: the rsync server needs a HAVN_HOME of plain letters, not ${home}`)

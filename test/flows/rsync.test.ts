@@ -41,7 +41,8 @@ before(async () => {
   for (const name of ['one', 'two']) await havn.json(`instance create ${name} --image micro --wait`)
   one = await havn.json<Account>('backup rsync one on')
   two = await havn.json<Account>('backup rsync two on')
-  for (const account of [one, two]) await eventually('the account to be let in', async () => (await list(account)).code === 0)
+  for (const account of [one, two])
+    await eventually('the account to be let in', async () => (await list(account)).code === 0)
 })
 after(async () => {
   await havn?.close()
@@ -184,7 +185,11 @@ test('files and account go with the purge of the instance', async () => {
   assert.equal((await havn.run('instance delete one --wait')).code, 0)
   await eventually('the files to go', () => !existsSync(stored(one)))
   await eventually('the row to go', async () => {
-    const rows = await db.selectFrom('rsync_account').select('username').where('instance_id', '=', id as never).execute()
+    const rows = await db
+      .selectFrom('rsync_account')
+      .select('username')
+      .where('instance_id', '=', id as never)
+      .execute()
     return rows.length === 0
   })
   assert.notEqual((await list(one)).code, 0)
