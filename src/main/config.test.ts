@@ -50,6 +50,9 @@ test('half a setting is refused by name', () => {
     [{ HAVN_S3_PROCESSES: '0' }, /HAVN_S3_PROCESSES/],
     [{ HAVN_S3_PROCESSES: '1.5' }, /HAVN_S3_PROCESSES/],
     [{ HAVN_S3_URL: 'ftp://x' }, /HAVN_S3_URL/],
+    [{ HAVN_RSYNC_LISTEN: '8730' }, /HAVN_RSYNC_LISTEN/],
+    [{ HAVN_RSYNC_LISTEN: '127.0.0.1:0' }, /HAVN_RSYNC_LISTEN/],
+    [{ HAVN_RSYNC_LISTEN: '127.0.0.1:8730', HAVN_HOME: '/a %home' }, /HAVN_HOME/],
   ]
   for (const [env, message] of wrong) {
     assert.throws(
