@@ -90,8 +90,8 @@ test('what was sent comes back, links as they were, and is measured', async () =
 test('the server is no root, and nobody else reads what it keeps', async () => {
   const server = havn.process('rsync')
   assert.ok(server)
-  const { out } = await execute('ps', ['-o', 'user=', '-p', String(server.pid)], process.env)
-  if (process.getuid?.() === 0) assert.equal(out.trim(), 'havn-rsync')
+  const { out } = await execute('id', ['-u', 'havn-rsync'], process.env)
+  if (process.getuid?.() === 0) assert.equal(statSync(`/proc/${server.pid}`).uid, Number(out))
   assert.equal(statSync(join(havn.paths.rsync, 'server/secrets')).mode & 0o777, 0o600)
   assert.equal(statSync(havn.paths.rsync).mode & 0o007, 0)
 })
