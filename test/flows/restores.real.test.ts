@@ -125,7 +125,7 @@ describe('restores of a real machine', () => {
     assert.equal(state, 'passed', stateReason ?? '')
     const outcomes = new Map(checks.map(({ name, outcome }) => [name, outcome]))
     for (const name of ['digests', 'image', 'boot', 'filesystem'] as const) assert.equal(outcomes.get(name), 'passed')
-    assert.match(serialTail ?? '', /micro: ready|login:/)
+    assert.match(serialTail ?? '', /micro: (first boot|ready)|login:/)
     assert.equal((await receipts.screenshot(ctx, receipt.id)).toString('latin1', 1, 4), 'PNG')
     assert.equal((await backups.get(ctx, backup.id)).receipt?.isFresh, true)
     await isClear(1)
