@@ -109,7 +109,7 @@ export async function startCluster(): Promise<Cluster> {
       if (request.headers['if-none-match'] === '*' && cluster.objects.has(key)) {
         throw new Refusal(412, 'PreconditionFailed')
       }
-      if (fault === 'cut') request.once('data', () => setTimeout(() => request.socket.destroy(), 5))
+      if (fault === 'cut') return void request.once('data', () => request.socket.destroy())
       const body = await bodyOf(request)
       if (upload) upload.parts.set(Number(query.get('partNumber')), body)
       else cluster.objects.set(key, { body, modifiedAt: new Date() })
