@@ -4,8 +4,8 @@
  * Both count from asking for the freeze to the answer of the thaw, so the real standstill is shorter than either.
  */
 import { join } from 'node:path'
-import { askAgent } from '../src/drivers/compute/qemu/agent.ts'
 import { SOCKETS } from '../src/drivers/compute/qemu/args.ts'
+import { askAgent } from '../src/drivers/compute/qemu/guest/agent.ts'
 import { filesOf } from '../src/drivers/compute/qemu/record.ts'
 import { newId } from '../src/model/ids.ts'
 import { openMachines } from '../test/machines.ts'

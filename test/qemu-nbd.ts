@@ -43,7 +43,7 @@ export interface MomentServer extends NbdServer {
   guest: string
 }
 
-/** The moment of an overlay as a guest's QEMU serves it (export-live.ts), without a guest. Ends with the test. */
+/** The moment of an overlay as a guest's QEMU serves it (exports/live.ts), without a guest. Ends with the test. */
 export async function serveMoment(
   t: { after(fn: () => Promise<void>): void },
   { file, base, copy }: { file: string; base: string; copy: string },

@@ -5,9 +5,9 @@
 import { chmod, chown, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
 import { CloudError } from '../../../model/errors.ts'
-import { CommandError, run } from './command.ts'
-import { removeStoredMarks } from './marks.ts'
-import type { Owner } from './process.ts'
+import { removeStoredMarks } from './exports/marks.ts'
+import { CommandError, run } from './host/command.ts'
+import type { Owner } from './host/process.ts'
 
 export interface DiskInput {
   /** Where it shall lie. */

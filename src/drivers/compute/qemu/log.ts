@@ -4,7 +4,7 @@
  * bytes of a chatty guest, for a file that never grows past its bound while somebody watches.
  */
 import { chown, copyFile, open, stat, truncate } from 'node:fs/promises'
-import type { Owner } from './process.ts'
+import type { Owner } from './host/process.ts'
 
 const LOG_BYTES_MAX = 2 << 20 // two files of it: 4 MiB an instance
 

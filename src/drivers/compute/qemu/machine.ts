@@ -2,8 +2,8 @@
 import { CloudError } from '../../../model/errors.ts'
 import type { InstanceId } from '../../../model/ids.ts'
 import { filesFor, type QemuContext } from './context.ts'
-import { type TapSpec, tapName } from './network.ts'
-import { findMachines, isAlive, type ProcessIdentity, startedAt } from './process.ts'
+import { findMachines, isAlive, type ProcessIdentity, startedAt } from './host/process.ts'
+import { type TapSpec, tapName } from './network/network.ts'
 import { type Qmp, QmpGone } from './qmp.ts'
 import { type InstanceRecord, writeRecord } from './record.ts'
 

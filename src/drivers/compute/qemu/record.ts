@@ -8,7 +8,7 @@ import { chmod, chown, mkdir, open, readdir, readFile, rename, rm } from 'node:f
 import { join } from 'node:path'
 import type { InstanceId } from '../../../model/ids.ts'
 import type { InstanceSpec } from '../compute.ts'
-import type { Owner, ProcessIdentity } from './process.ts'
+import type { Owner, ProcessIdentity } from './host/process.ts'
 
 export interface InstanceRecord {
   id: InstanceId

@@ -2,14 +2,14 @@
 import { readdir } from 'node:fs/promises'
 import type { InstanceId } from '../../../model/ids.ts'
 import type { HostFacts, HostResource } from '../compute.ts'
-import { listGroups } from './cgroup.ts'
 import { cgroupsOf, filesFor, hostOf, type QemuContext } from './context.ts'
-import { findServers } from './export-stopped.ts'
-import { findWatchdogs } from './freeze.ts'
-import { readCapacity } from './host.ts'
+import { findWatchdogs } from './exports/freeze.ts'
+import { findServers } from './exports/stopped.ts'
+import { listGroups } from './host/cgroup.ts'
+import { readCapacity } from './host/host.ts'
 import { findOurs } from './machine.ts'
+import { aliasOf, listElements, tapsOf } from './network/tap.ts'
 import { idsIn, readRecord } from './record.ts'
-import { aliasOf, listElements, tapsOf } from './tap.ts'
 
 const BOOTS_PER_CORE_KVM = 8
 

@@ -5,8 +5,8 @@
  */
 import { readFile } from 'node:fs/promises'
 import type { InstanceStats } from '../compute.ts'
-import { askAgent, usedBytes } from './agent.ts'
-import { cpuTicks, MS_PER_TICK, type ProcessIdentity } from './process.ts'
+import { askAgent, usedBytes } from './guest/agent.ts'
+import { cpuTicks, MS_PER_TICK, type ProcessIdentity } from './host/process.ts'
 import type { Qmp } from './qmp.ts'
 
 export interface StatsInput {

@@ -1,13 +1,13 @@
 /** Ends an instance's process and takes away what only a running instance has. */
 import { rm } from 'node:fs/promises'
 import { type InstanceId, uuidOfId } from '../../../model/ids.ts'
-import { removeGroups } from './cgroup.ts'
 import { cgroupsOf, filesFor, type QemuContext } from './context.ts'
-import { endExports } from './exports.ts'
+import { endExports } from './exports/exports.ts'
+import { removeGroups } from './host/cgroup.ts'
+import { isAlive, kill, waitForExit } from './host/process.ts'
 import { findOurs, note, tapOf } from './machine.ts'
-import { isAlive, kill, waitForExit } from './process.ts'
+import { removeTap } from './network/tap.ts'
 import { type InstanceRecord, readRecord } from './record.ts'
-import { removeTap } from './tap.ts'
 
 const QUIT_MS = 3_000 // for writing caches back, before SIGKILL
 

@@ -4,7 +4,7 @@
  */
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readJson, writeFileAtomically } from '../../../lib/files.ts'
+import { readJson, writeFileAtomically } from '../../../../lib/files.ts'
 
 /** What a saved memory fits into: the same devices, sizes and machine type, or QEMU will not load it. */
 export interface LaunchFacts {

@@ -1,22 +1,24 @@
 /**
  * Snapshots: moments of the disk inside its own qcow2 file, named by their tag, with the memory or without. Where no
- * process is, qemu-img works on the file (snapshot-stopped.ts); where one is, it does so itself (snapshot-live.ts).
+ * process is, qemu-img works on the file (stopped.ts); where one is, it does so itself (live.ts).
  * Everything reads first what is there, so that what was cut off anywhere converges. An export of the disk ends with
  * each of these verbs: QEMU keeps snapshots only at the root of its block graph, and a stopped disk has one user.
  */
 import { join } from 'node:path'
-import { CloudError, notFound } from '../../../model/errors.ts'
-import type { InstanceId } from '../../../model/ids.ts'
-import type { InstanceSpec, SnapshotFacts } from '../compute.ts'
-import { SOCKETS } from './args.ts'
-import { filesFor, hostOf, isThere, type QemuContext } from './context.ts'
-import { newestGeneration } from './disk.ts'
-import { dropMarks, endExports } from './exports.ts'
-import { setGuestClock } from './guest-clock.ts'
-import { answering, livingProcess, note } from './machine.ts'
-import type { ProcessIdentity } from './process.ts'
-import type { Qmp } from './qmp.ts'
-import { type InstanceRecord, readRecord } from './record.ts'
+import { CloudError, notFound } from '../../../../model/errors.ts'
+import type { InstanceId } from '../../../../model/ids.ts'
+import type { InstanceSpec, SnapshotFacts } from '../../compute.ts'
+import { SOCKETS } from '../args.ts'
+import { filesFor, hostOf, isThere, type QemuContext } from '../context.ts'
+import { newestGeneration } from '../disk.ts'
+import { dropMarks, endExports } from '../exports/exports.ts'
+import { setGuestClock } from '../guest/clock.ts'
+import type { ProcessIdentity } from '../host/process.ts'
+import { answering, livingProcess, note } from '../machine.ts'
+import type { Qmp } from '../qmp.ts'
+import { type InstanceRecord, readRecord } from '../record.ts'
+import { start } from '../start.ts'
+import { endProcess } from '../stop.ts'
 import {
   deleteLive,
   finishJobs,
@@ -27,7 +29,7 @@ import {
   refused,
   saveDisk,
   saveMachine,
-} from './snapshot-live.ts'
+} from './live.ts'
 import {
   allocatedBytes,
   type LaunchFacts,
@@ -36,7 +38,7 @@ import {
   noteTaken,
   noteTaking,
   readNotes,
-} from './snapshot-notes.ts'
+} from './notes.ts'
 import {
   applyStopped,
   deleteStopped,
@@ -44,9 +46,7 @@ import {
   type StoppedDisk,
   type StoredSnapshot,
   takeStopped,
-} from './snapshot-stopped.ts'
-import { start } from './start.ts'
-import { endProcess } from './stop.ts'
+} from './stopped.ts'
 
 /** Run states in which the vCPUs run, or only wait to be told to. */
 const LOADABLE = ['running', 'paused', 'prelaunch', 'restore-vm', 'save-vm']

@@ -2,8 +2,8 @@
  * Snapshots of a disk that no QEMU has open, by qemu-img. It runs as the user that the disk belongs to, and it locks the
  * file: one that outlived its killed caller makes the next one fail until it has ended.
  */
-import { run } from './command.ts'
-import type { Owner } from './process.ts'
+import { run } from '../host/command.ts'
+import type { Owner } from '../host/process.ts'
 
 /** A snapshot as the disk's file lists it. */
 export interface StoredSnapshot {

@@ -4,7 +4,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { fatVolume } from '../../../lib/fat.ts'
+import { fatVolume } from '../../../../lib/fat.ts'
 import { type SeedInput, seedFiles, writeSeed } from './seed.ts'
 
 const INPUT: SeedInput = {

@@ -5,7 +5,7 @@
  */
 import { access, mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { waitFor } from '../../../lib/wait.ts'
+import { waitFor } from '../../../../lib/wait.ts'
 
 const ROOT = '/sys/fs/cgroup'
 const CONTROLLERS = ['memory', 'cpu', 'pids'] as const

@@ -1,10 +1,10 @@
 /** What a new guest is told at its first boot, and how its secrets are taken out of the seed afterwards. */
 import { open, readFile, rm } from 'node:fs/promises'
-import type { InstanceSpec } from '../compute.ts'
-import { filesFor, isThere, type QemuContext } from './context.ts'
-import { findNameservers } from './host.ts'
-import { routedGuest, userGuest, userNet } from './network.ts'
-import { type InstanceRecord, readRecord } from './record.ts'
+import type { InstanceSpec } from '../../compute.ts'
+import { filesFor, isThere, type QemuContext } from '../context.ts'
+import { findNameservers } from '../host/host.ts'
+import { routedGuest, userGuest, userNet } from '../network/network.ts'
+import { type InstanceRecord, readRecord } from '../record.ts'
 import { type SeedInput, writeSeed } from './seed.ts'
 
 export const seedInput = (spec: InstanceSpec, { net }: InstanceRecord, nameservers: string[]): SeedInput => ({

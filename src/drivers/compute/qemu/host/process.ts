@@ -12,7 +12,7 @@ import {
   identityOf,
   isAlive as isSame,
   signalProcess,
-} from '../../../lib/process-identity.ts'
+} from '../../../../lib/process-identity.ts'
 
 /** Which process, and the machine it runs. */
 export interface ProcessIdentity extends BareIdentity {

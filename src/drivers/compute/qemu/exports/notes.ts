@@ -5,11 +5,11 @@
  */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readJson, writeFileAtomically } from '../../../lib/files.ts'
-import type { ProcessIdentity } from '../../../lib/process-identity.ts'
-import { CloudError } from '../../../model/errors.ts'
-import type { DiskExport } from '../compute.ts'
-import type { InstanceFiles } from './record.ts'
+import { readJson, writeFileAtomically } from '../../../../lib/files.ts'
+import type { ProcessIdentity } from '../../../../lib/process-identity.ts'
+import { CloudError } from '../../../../model/errors.ts'
+import type { DiskExport } from '../../compute.ts'
+import type { InstanceFiles } from '../record.ts'
 
 export interface ExportNote {
   name: string

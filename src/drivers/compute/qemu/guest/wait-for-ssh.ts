@@ -1,8 +1,8 @@
 /** Where an instance's SSH server is looked for: on its own address, or behind QEMU's user-mode forward. */
-import type { InstanceSpec } from '../compute.ts'
-import { filesFor, type QemuContext } from './context.ts'
-import type { Qmp } from './qmp.ts'
-import { readRecord } from './record.ts'
+import type { InstanceSpec } from '../../compute.ts'
+import { filesFor, type QemuContext } from '../context.ts'
+import type { Qmp } from '../qmp.ts'
+import { readRecord } from '../record.ts'
 import { waitForBanner } from './ssh.ts'
 
 export async function waitForSsh(

@@ -10,14 +10,14 @@
  */
 import { access, chown, constants, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { CloudError } from '../../../model/errors.ts'
-import type { FilesystemReport, InstanceSpec } from '../compute.ts'
-import { CommandError, run } from './command.ts'
-import { filesFor, isThere, type QemuContext } from './context.ts'
-import { livingProcess } from './machine.ts'
+import { CloudError } from '../../../../model/errors.ts'
+import type { FilesystemReport, InstanceSpec } from '../../compute.ts'
+import { filesFor, isThere, type QemuContext } from '../context.ts'
+import { CommandError, run } from '../host/command.ts'
+import type { Owner } from '../host/process.ts'
+import { livingProcess } from '../machine.ts'
+import { readRecord } from '../record.ts'
 import { filesystemAt, MARK_BYTES, type Partition, partitionsOf, TABLE_BYTES } from './partitions.ts'
-import type { Owner } from './process.ts'
-import { readRecord } from './record.ts'
 
 const NOBODY: Owner = { uid: 65534, gid: 65534 }
 const COPY_MS = 2 * 3_600_000

@@ -8,8 +8,8 @@
  * This file builds text only; tap.ts runs it.
  */
 import { isIP } from 'node:net'
-import type { UserNet } from './args.ts'
-import type { GuestNetwork } from './seed.ts'
+import type { UserNet } from '../args.ts'
+import type { GuestNetwork } from '../guest/seed.ts'
 
 export const GATEWAY4 = '169.254.0.1'
 export const GATEWAY6 = 'fe80::1'

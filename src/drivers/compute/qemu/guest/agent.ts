@@ -5,7 +5,7 @@
  */
 import { randomInt } from 'node:crypto'
 import { connect } from 'node:net'
-import { createLocks } from '../../../lib/locks.ts'
+import { createLocks } from '../../../../lib/locks.ts'
 
 const ANSWER_BYTES_MAX = 256 * 1024
 const MARK = 0xff

@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto'
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { fatVolume } from '../../../lib/fat.ts'
+import { fatVolume } from '../../../../lib/fat.ts'
 
 export interface GuestNetwork {
   mac: string

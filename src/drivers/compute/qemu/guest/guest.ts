@@ -1,10 +1,10 @@
 /** What the guest agent says of its guest: bounded, and only ever shown. */
 import { join } from 'node:path'
-import type { InstanceId } from '../../../model/ids.ts'
-import type { GuestReport } from '../compute.ts'
+import type { InstanceId } from '../../../../model/ids.ts'
+import type { GuestReport } from '../../compute.ts'
+import { SOCKETS } from '../args.ts'
+import { filesFor, isThere, type QemuContext } from '../context.ts'
 import { askAgent } from './agent.ts'
-import { SOCKETS } from './args.ts'
-import { filesFor, isThere, type QemuContext } from './context.ts'
 
 /** A guest that is emulated and boots just now takes its time. */
 const ANSWER_MS = 3_000

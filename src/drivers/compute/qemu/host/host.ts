@@ -2,7 +2,7 @@
 import { readFile, stat, statfs } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { dirname } from 'node:path'
-import { CloudError } from '../../../model/errors.ts'
+import { CloudError } from '../../../../model/errors.ts'
 import { run } from './command.ts'
 import type { Owner } from './process.ts'
 

@@ -1,5 +1,5 @@
 /** Host programs (`ip`, `nft`, `qemu-img` …) with a deadline, never through a shell. */
-import { RunError, type RunOptions, run as runProgram } from '../../../lib/run.ts'
+import { RunError, type RunOptions, run as runProgram } from '../../../../lib/run.ts'
 
 export { RunError as CommandError }
 

@@ -3,26 +3,26 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, openSync, readFileSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { changedRanges, copyDisk, readDisk } from '../../../../test/disk-reading.ts'
-import { eventually } from '../../../../test/eventually.ts'
-import { type Machines, openMachines } from '../../../../test/machines.ts'
-import { connectNbd, NbdError } from '../../../lib/nbd.ts'
-import { isAlive } from '../../../lib/process-identity.ts'
-import { type InstanceId, newId } from '../../../model/ids.ts'
-import type { ComputeDriver, DiskExport, InstanceSpec } from '../compute.ts'
-import { exportContract } from '../contract-exports.ts'
-import { askAgent } from './agent.ts'
-import { SOCKETS } from './args.ts'
-import { createContext } from './context.ts'
-import { createQemuDriver } from './driver.ts'
-import { closeLive, openLive } from './export-live.ts'
-import { exportFilesOf, writeExportNote } from './export-notes.ts'
-import { openStopped } from './export-stopped.ts'
+import { changedRanges, copyDisk, readDisk } from '../../../../../test/disk-reading.ts'
+import { eventually } from '../../../../../test/eventually.ts'
+import { type Machines, openMachines } from '../../../../../test/machines.ts'
+import { connectNbd, NbdError } from '../../../../lib/nbd.ts'
+import { isAlive } from '../../../../lib/process-identity.ts'
+import { type InstanceId, newId } from '../../../../model/ids.ts'
+import type { ComputeDriver, DiskExport, InstanceSpec } from '../../compute.ts'
+import { exportContract } from '../../contract-exports.ts'
+import { SOCKETS } from '../args.ts'
+import { createContext } from '../context.ts'
+import { createQemuDriver } from '../driver.ts'
+import { askAgent } from '../guest/agent.ts'
+import { connectQmp, type Qmp } from '../qmp.ts'
+import { filesOf, type InstanceFiles, readRecord } from '../record.ts'
+import { closeLive, openLive } from './live.ts'
 import { readLiveDisk } from './marks.ts'
-import { connectQmp, type Qmp } from './qmp.ts'
-import { filesOf, type InstanceFiles, readRecord } from './record.ts'
+import { exportFilesOf, writeExportNote } from './notes.ts'
+import { openStopped } from './stopped.ts'
 
 const { signal } = new AbortController()
 const BOOT_MS = 120_000
@@ -393,7 +393,7 @@ const FREEZER = `
   for await (const chunk of process.stdin) text += chunk
   const { options, spec, folder } = JSON.parse(text)
   const { createContext } = await import(folder + '/context.ts')
-  const { whileFrozen } = await import(folder + '/freeze.ts')
+  const { whileFrozen } = await import(folder + '/exports/freeze.ts')
   const { filesOf, readRecord } = await import(folder + '/record.ts')
   const { existsSync } = await import('node:fs')
   const { setTimeout } = await import('node:timers/promises')
@@ -410,7 +410,7 @@ const FREEZER = `
 
 async function freezeIn({ options }: Machines, spec: InstanceSpec): Promise<ChildProcess> {
   const plane = spawn(process.execPath, ['--input-type=module', '-e', FREEZER], { stdio: ['pipe', 'pipe', 'inherit'] })
-  plane.stdin.end(JSON.stringify({ options, spec, folder: import.meta.dirname }))
+  plane.stdin.end(JSON.stringify({ options, spec, folder: dirname(import.meta.dirname) }))
   const said = await Promise.race([says(plane, 'frozen'), says(plane, 'result ')])
   assert.match(said, /^frozen/)
   return plane

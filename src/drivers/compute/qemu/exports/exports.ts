@@ -1,16 +1,21 @@
 /**
- * Moments of disks, readable while life goes on: who serves them (export-live.ts, export-stopped.ts), and when they
+ * Moments of disks, readable while life goes on: who serves them (live.ts, stopped.ts), and when they
  * end. An instance has one export at a time, and it ends with the process that serves it, with whatever wants the disk
  * for itself, and when another one is opened. What a killed control plane left half done has a note without an ending:
  * it is taken down and made anew, at another moment.
  */
-import { connectNbd, NbdError } from '../../../lib/nbd.ts'
-import { isAlive } from '../../../lib/process-identity.ts'
-import { CloudError } from '../../../model/errors.ts'
-import type { InstanceId } from '../../../model/ids.ts'
-import type { DiskExport, InstanceSpec } from '../compute.ts'
-import { filesFor, type QemuContext } from './context.ts'
-import { closeLive, isLiveOpen, openLive } from './export-live.ts'
+import { connectNbd, NbdError } from '../../../../lib/nbd.ts'
+import { isAlive } from '../../../../lib/process-identity.ts'
+import { CloudError } from '../../../../model/errors.ts'
+import type { InstanceId } from '../../../../model/ids.ts'
+import type { DiskExport, InstanceSpec } from '../../compute.ts'
+import { filesFor, type QemuContext } from '../context.ts'
+import type { ProcessIdentity } from '../host/process.ts'
+import { answering, livingProcess } from '../machine.ts'
+import { readRecord } from '../record.ts'
+import { isFreezeNoted, thawLeftover } from './freeze.ts'
+import { closeLive, isLiveOpen, openLive } from './live.ts'
+import { disksIn, removeLiveMarks, removeStoredMarks, type Which } from './marks.ts'
 import {
   checkName,
   type ExportNote,
@@ -19,13 +24,8 @@ import {
   readExportNote,
   removeExportFiles,
   writeExportNote,
-} from './export-notes.ts'
-import { closeStopped, openStopped } from './export-stopped.ts'
-import { isFreezeNoted, thawLeftover } from './freeze.ts'
-import { answering, livingProcess } from './machine.ts'
-import { disksIn, removeLiveMarks, removeStoredMarks, type Which } from './marks.ts'
-import type { ProcessIdentity } from './process.ts'
-import { readRecord } from './record.ts'
+} from './notes.ts'
+import { closeStopped, openStopped } from './stopped.ts'
 
 export async function openExport(
   context: QemuContext,

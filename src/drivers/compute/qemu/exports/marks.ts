@@ -5,8 +5,8 @@
  */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { run } from './command.ts'
-import type { Qmp } from './qmp.ts'
+import { run } from '../host/command.ts'
+import type { Qmp } from '../qmp.ts'
 
 export interface Mark {
   name: string

@@ -4,7 +4,7 @@
  */
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { waitFor } from '../../../lib/wait.ts'
+import { waitFor } from '../../../../lib/wait.ts'
 
 export interface SshTarget {
   host: string

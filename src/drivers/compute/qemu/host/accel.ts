@@ -6,9 +6,9 @@
 import { randomUUID } from 'node:crypto'
 import { chown, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { bootId } from '../../../lib/process-identity.ts'
-import { CloudError } from '../../../model/errors.ts'
-import { SANDBOX } from './args.ts'
+import { bootId } from '../../../../lib/process-identity.ts'
+import { CloudError } from '../../../../model/errors.ts'
+import { SANDBOX } from '../args.ts'
 import { CommandError, run } from './command.ts'
 import type { Owner } from './process.ts'
 

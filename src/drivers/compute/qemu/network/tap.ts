@@ -1,7 +1,7 @@
 /** Runs the texts of network.ts on this host, and finds out whether they can be run at all. */
 import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { together } from '../../../lib/together.ts'
-import { run } from './command.ts'
+import { together } from '../../../../lib/together.ts'
+import { run } from '../host/command.ts'
 import {
   elementsRemoval,
   elementsText,

@@ -5,8 +5,8 @@
  */
 import { rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isAlive, type ProcessIdentity } from '../../../lib/process-identity.ts'
-import { holdAgent, thaw } from './agent.ts'
+import { isAlive, type ProcessIdentity } from '../../../../lib/process-identity.ts'
+import { holdAgent, thaw } from '../guest/agent.ts'
 
 const FROZEN_MS_MAX = 5_000
 const TRY_MS = 2_000

@@ -4,11 +4,11 @@
  * the memory QEMU answers nobody, so its answers are waited for long.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CloudError } from '../../../model/errors.ts'
-import { type Qmp, QmpError } from './qmp.ts'
-import type { InstanceRecord } from './record.ts'
-import type { LaunchFacts } from './snapshot-notes.ts'
-import type { StoredSnapshot } from './snapshot-stopped.ts'
+import { CloudError } from '../../../../model/errors.ts'
+import { type Qmp, QmpError } from '../qmp.ts'
+import type { InstanceRecord } from '../record.ts'
+import type { LaunchFacts } from './notes.ts'
+import type { StoredSnapshot } from './stopped.ts'
 
 /** The root disk's node in QEMU's block graph; see args.ts. */
 const NODE = 'd0'
