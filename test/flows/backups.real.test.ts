@@ -1,55 +1,37 @@
 /**
- * Backups of one real machine, as `./havn up` starts it. The tests stand on each other in this order and share its boot.
+ * Backups of one real machine. The tests stand on each other in this order and share its boot.
  */
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import type { Instance } from '../../src/dialects/native/contract.ts'
-import { type AppContext, buildContext } from '../../src/main/context.ts'
+import type { AppContext } from '../../src/main/context.ts'
 import { CHUNK_BYTES } from '../../src/model/backup.ts'
-import { SCOPES } from '../../src/model/scopes.ts'
 import * as backups from '../../src/services/backups.ts'
 import type { Ctx } from '../../src/services/ctx.ts'
 import * as instances from '../../src/services/instances.ts'
 import * as templates from '../../src/services/templates.ts'
 import { eventually } from '../eventually.ts'
-import { type Havn, newHavn } from '../havn.ts'
+import type { Havn } from '../havn.ts'
+import { type MachineCloud, startMachineCloud } from '../machine-cloud.ts'
 
 const MIB = 2 ** 20
 const BACKUP_MS = 300_000 // on a busy machine without KVM
 
 describe('backups of a real machine', () => {
+  let cloud: MachineCloud
   let havn: Havn
   let context: AppContext
   let ctx: Ctx
   let first: Instance
 
   before(async () => {
-    havn = await newHavn({})
-    const { code, out, err } = await havn.run('up --detach')
-    assert.equal(code, 0, out + err)
-    first = await havn.json<Instance>('instance show first')
-    context = await buildContext(havn.config, 'up')
-    const owner = await context.db.selectFrom('account').select('id').executeTakeFirstOrThrow()
-    ctx = {
-      db: context.db,
-      caller: { accountId: owner.id, apiKeyId: null, scopes: new Set(SCOPES) },
-      reach: 'account',
-      requestId: 'test',
-      settings: context.settings,
-      compute: context.compute,
-    }
+    cloud = await startMachineCloud()
+    ;({ havn, context, ctx, first } = cloud)
   })
-  after(async () => {
-    await context?.close()
-    await havn.close()
-  })
+  after(() => cloud?.close())
 
-  async function inside(command: string): Promise<string> {
-    const { code, out, err } = await havn.run(['ssh', 'first', '--', 'sh', '-c', command])
-    assert.equal(code, 0, `${command}: ${out}${err}`)
-    return out.trim()
-  }
+  const inside = (command: string) => cloud.inside('first', command)
   async function completed(id: string): Promise<backups.Backup> {
     await eventually(
       `${id} is completed`,

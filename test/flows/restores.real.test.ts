@@ -9,8 +9,6 @@ import { after, before, describe, test } from 'node:test'
 import type { Instance } from '../../src/dialects/native/contract.ts'
 import { readJson } from '../../src/lib/files.ts'
 import { identityOf } from '../../src/lib/process-identity.ts'
-import { type AppContext, buildContext } from '../../src/main/context.ts'
-import { SCOPES } from '../../src/model/scopes.ts'
 import * as backups from '../../src/services/backups.ts'
 import type { Ctx } from '../../src/services/ctx.ts'
 import * as instances from '../../src/services/instances.ts'
@@ -18,42 +16,25 @@ import * as operations from '../../src/services/operations.ts'
 import * as receipts from '../../src/services/receipts.ts'
 import * as restores from '../../src/services/restores.ts'
 import { eventually } from '../eventually.ts'
-import { type Havn, newHavn } from '../havn.ts'
+import type { Havn } from '../havn.ts'
+import { type MachineCloud, startMachineCloud } from '../machine-cloud.ts'
 
 const WORK_MS = 600_000 // on a busy machine without KVM
 
 describe('restores of a real machine', () => {
+  let cloud: MachineCloud
   let havn: Havn
-  let context: AppContext
   let ctx: Ctx
+  let inside: MachineCloud['inside']
   let backup: backups.Backup
   let digest: string
 
   before(async () => {
-    havn = await newHavn({})
-    const { code, out, err } = await havn.run('up --detach')
-    assert.equal(code, 0, out + err)
-    context = await buildContext(havn.config, 'up')
-    const owner = await context.db.selectFrom('account').select('id').executeTakeFirstOrThrow()
-    ctx = {
-      db: context.db,
-      caller: { accountId: owner.id, apiKeyId: null, scopes: new Set(SCOPES) },
-      reach: 'account',
-      requestId: 'test',
-      settings: context.settings,
-      compute: context.compute,
-    }
+    cloud = await startMachineCloud()
+    ;({ havn, ctx, inside } = cloud)
   })
-  after(async () => {
-    await context?.close()
-    await havn.close()
-  })
+  after(() => cloud?.close())
 
-  async function inside(name: string, command: string): Promise<string> {
-    const { code, out, err } = await havn.run(['ssh', name, '--', 'sh', '-c', command])
-    assert.equal(code, 0, `${command}: ${out}${err}`)
-    return out.trim()
-  }
   const digestIn = async (name: string) => (await inside(name, 'sha256sum /root/data')).split(' ')[0]!
   const ends = (operation: { id: string }) =>
     eventually(
@@ -65,8 +46,7 @@ describe('restores of a real machine', () => {
       },
       WORK_MS,
     )
-  /** Without the images that the first start builds behind it. */
-  const tasks = () => readdirSync(havn.paths.tasks).filter((name) => /^(restore|bkp)/.test(name))
+  const tasks = () => readdirSync(havn.paths.tasks)
   const killWorker = () => process.kill(havn.process('worker')!.pid, 'SIGKILL')
   const leftovers = async () =>
     (await havn.driver().resources()).filter(({ name }) => /prepared|disk-check|screen\.png/.test(name))
