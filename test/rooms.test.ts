@@ -20,7 +20,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   jobs: ['store/', 'drivers/', 'model/', 'lib/'],
   store: ['model/', 'lib/'],
   drivers: ['model/', 'lib/'],
-  cli: ['dialects/native/contract', 'model/', 'lib/'],
+  cli: ['dialects/native/contract.ts', 'dialects/native/contract/', 'model/', 'lib/'],
   model: [],
   lib: [],
 }

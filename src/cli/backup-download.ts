@@ -5,7 +5,7 @@
 import { open, rename, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { DownloadLink } from '../dialects/native/contract-backups.ts'
+import type { DownloadLink } from '../dialects/native/contract/backups.ts'
 import { syncFolder } from '../lib/files.ts'
 import { CliError } from './exit.ts'
 

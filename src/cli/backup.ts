@@ -1,6 +1,9 @@
 /** `backup …`: moments of an instance in object storage, and what proves that they restore. */
-import type { Operation } from '../dialects/native/contract.ts'
-import type { Backup, BackupPolicy, Receipt, ReceiptAccepted } from '../dialects/native/contract-backups.ts'
+
+import type { BackupPolicy } from '../dialects/native/contract/backup-policies.ts'
+import type { Backup } from '../dialects/native/contract/backups.ts'
+import type { Operation } from '../dialects/native/contract/operations.ts'
+import type { Receipt, ReceiptAccepted } from '../dialects/native/contract/receipts.ts'
 import { BACKUP_FREQUENCIES, WEEKDAYS } from '../model/backup.ts'
 import { downloadImage } from './backup-download.ts'
 import { type Args, type Cli, type Command, JSON_OPTION, WAIT_OPTIONS } from './command.ts'

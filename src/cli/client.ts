@@ -4,8 +4,9 @@
  */
 import { readFileSync } from 'node:fs'
 import type { z } from 'zod'
-import { type ErrorBody, endpoints } from '../dialects/native/contract.ts'
-import type { Endpoint } from '../dialects/native/contract-common.ts'
+import type { Endpoint } from '../dialects/native/contract/common.ts'
+import type { ErrorBody } from '../dialects/native/contract/errors.ts'
+import { endpoints } from '../dialects/native/contract.ts'
 import { CliError, exitOfCode } from './exit.ts'
 
 export type Call = keyof typeof endpoints

@@ -2,7 +2,7 @@
 import { createReadStream, statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { Readable } from 'node:stream'
-import type { Image, ImageAccepted } from '../dialects/native/contract.ts'
+import type { Image, ImageAccepted } from '../dialects/native/contract/images.ts'
 import { type Args, type Cli, type Command, JSON_OPTION, WAIT_OPTIONS } from './command.ts'
 import { CliError } from './exit.ts'
 import { ago, bytes, json, table } from './output.ts'

@@ -1,6 +1,6 @@
 /** `instance …` */
 import { readFileSync } from 'node:fs'
-import type { Instance, InstanceAccepted } from '../dialects/native/contract.ts'
+import type { Instance, InstanceAccepted } from '../dialects/native/contract/instances.ts'
 import type { Call } from './client.ts'
 import { type Args, type Cli, type Command, JSON_OPTION, WAIT_OPTIONS } from './command.ts'
 import { CliError } from './exit.ts'

@@ -1,5 +1,5 @@
 /** `instance metrics`: what an instance used, as a table with a row for each interval. */
-import type { InstanceMetrics } from '../dialects/native/contract-metrics.ts'
+import type { InstanceMetrics } from '../dialects/native/contract/metrics.ts'
 import { METRICS, type Metric, STEPS, type Step } from '../model/metric.ts'
 import { type Command, JSON_OPTION } from './command.ts'
 import { CliError } from './exit.ts'

@@ -1,5 +1,5 @@
 /** `--wait`: shows how far an operation is, over one line on a terminal, a line a change elsewhere. */
-import type { Operation } from '../dialects/native/contract.ts'
+import type { Operation } from '../dialects/native/contract/operations.ts'
 import type { Args, Cli } from './command.ts'
 import { CliError } from './exit.ts'
 import { bar } from './output.ts'

@@ -1,5 +1,5 @@
 /** `backup rsync …`: room for files of an instance, filled by any rsync. */
-import type { RsyncAccount } from '../dialects/native/contract-backups.ts'
+import type { RsyncAccount } from '../dialects/native/contract/rsync-accounts.ts'
 import { type Cli, type Command, JSON_OPTION } from './command.ts'
 import { CliError } from './exit.ts'
 import { bytes, fields, json } from './output.ts'

@@ -1,5 +1,5 @@
 /** The lines that point a well-known client at this cloud, ready to paste. Pure. */
-import type { S3Credentials } from '../dialects/native/contract-storage.ts'
+import type { S3Credentials } from '../dialects/native/contract/access-keys.ts'
 
 type Lines = (access: S3Credentials & { host: string; isSecure: boolean }) => string
 

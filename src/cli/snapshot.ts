@@ -1,5 +1,5 @@
 /** `snapshot …`: moments of an instance on its host's own disk. */
-import type { Snapshot, SnapshotAccepted } from '../dialects/native/contract-snapshots.ts'
+import type { Snapshot, SnapshotAccepted } from '../dialects/native/contract/snapshots.ts'
 import { type Args, type Cli, type Command, JSON_OPTION, WAIT_OPTIONS } from './command.ts'
 import { ago, bytes, json, table } from './output.ts'
 import { follow } from './progress.ts'

@@ -1,5 +1,5 @@
 /** Where an instance's SSH is, and the line a person types. */
-import type { Instance } from '../dialects/native/contract.ts'
+import type { Instance } from '../dialects/native/contract/instances.ts'
 
 export interface SshTarget {
   host: string

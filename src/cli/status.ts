@@ -1,5 +1,6 @@
 /** `status`: what runs, how the cloud is, and what waits for somebody. */
-import type { Host, Status } from '../dialects/native/contract.ts'
+import type { Host } from '../dialects/native/contract/operator.ts'
+import type { Status } from '../dialects/native/contract/status.ts'
 import { type Cli, type Command, JSON_OPTION } from './command.ts'
 import { CliError, EXIT } from './exit.ts'
 import { ago, bar, bytes, fields, json } from './output.ts'

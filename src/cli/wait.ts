@@ -1,6 +1,6 @@
 /** Waiting for an operation to end. */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Operation } from '../dialects/native/contract.ts'
+import type { Operation } from '../dialects/native/contract/operations.ts'
 import { isOpen } from '../model/operation.ts'
 import type { Client } from './client.ts'
 import { CliError } from './exit.ts'

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Instance } from '../../src/dialects/native/contract.ts'
+import type { Instance } from '../../src/dialects/native/contract/instances.ts'
 import { type Cloud, startCloud } from '../cloud.ts'
 import { until } from '../wire/wire.ts'
 

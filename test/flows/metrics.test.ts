@@ -1,7 +1,7 @@
 /** What an instance uses, from the driver to the native API, over its restarts and the worker's. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { InstanceMetrics, InstanceTraffic } from '../../src/dialects/native/contract-metrics.ts'
+import type { InstanceMetrics, InstanceTraffic } from '../../src/dialects/native/contract/metrics.ts'
 import { startWorker } from '../../src/main/worker.ts'
 import { type Cloud, startCloud } from '../cloud.ts'
 import { eventually } from '../eventually.ts'

@@ -1,7 +1,7 @@
 /** Server-sent events: every change in order, and nothing missed by a client that comes back. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { CloudEvent } from '../../src/dialects/native/contract.ts'
+import type { CloudEvent } from '../../src/dialects/native/contract/events.ts'
 import { until, untilState, wireOfSuite } from './wire.ts'
 
 describe('events', () => {

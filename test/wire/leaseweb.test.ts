@@ -1,7 +1,7 @@
 /** Leaseweb's API off the published path: its clients' odd ways, long lists, wrong input, wrong states. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { Instance } from '../../src/dialects/native/contract.ts'
+import type { Instance } from '../../src/dialects/native/contract/instances.ts'
 import { newIdentity } from '../../src/model/ids.ts'
 import { rawConnection } from './raw.ts'
 import { census, until, untilState, type Wire, wireOfSuite } from './wire.ts'

@@ -1,7 +1,9 @@
 /** Buckets, access keys and quotas through the native API: what is refused, what is told, and to whom. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { AccessKey, Bucket, BucketUsage, StorageQuota } from '../../src/dialects/native/contract-storage.ts'
+import type { AccessKey } from '../../src/dialects/native/contract/access-keys.ts'
+import type { Bucket, BucketUsage } from '../../src/dialects/native/contract/buckets.ts'
+import type { StorageQuota } from '../../src/dialects/native/contract/storage-quota.ts'
 import { wireOfSuite } from './wire.ts'
 
 interface Refused {

@@ -5,7 +5,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, test } from 'node:test'
-import type { ErrorBody, Upload } from '../../src/dialects/native/contract.ts'
+import type { ErrorBody } from '../../src/dialects/native/contract/errors.ts'
+import type { Upload } from '../../src/dialects/native/contract/images.ts'
 import { wireOfSuite } from './wire.ts'
 
 describe('image uploads', () => {

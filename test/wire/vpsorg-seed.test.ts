@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
-import type { Instance } from '../../src/dialects/native/contract.ts'
+import type { Instance } from '../../src/dialects/native/contract/instances.ts'
 import { SAMPLES } from './vpsorg-samples.ts'
 import { until, untilState, wireOfSuite } from './wire.ts'
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { after, before } from 'node:test'
-import type { Instance } from '../../src/dialects/native/contract.ts'
+import type { Instance } from '../../src/dialects/native/contract/instances.ts'
 import { newKeyText } from '../../src/model/api-key.ts'
 import { newId } from '../../src/model/ids.ts'
 import { type Cloud, type CloudOptions, startCloud } from '../cloud.ts'

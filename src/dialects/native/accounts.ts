@@ -1,11 +1,9 @@
-/** Accounts, their keys, and the record of what was done with them. */
 import { defined } from '../../lib/defined.ts'
 import * as accounts from '../../services/accounts.ts'
-import * as apiKeys from '../../services/api-keys.ts'
-import * as audit from '../../services/audit.ts'
 import { route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
-import { page, presentAccount, presentAudit, presentKey, whole } from './present.ts'
+import { presentAccount } from './present/accounts.ts'
+import { page } from './present/common.ts'
 
 export const listAccounts = route({
   ...endpoints.listAccounts,
@@ -49,37 +47,4 @@ export const setCredit = route({
   reach: 'all',
   noun: 'account',
   run: (ctx, { params, body }) => accounts.setCredit(ctx, params.id, body.creditMinor),
-})
-
-export const listKeys = route({
-  ...endpoints.listKeys,
-  scope: 'account:read',
-  run: async (ctx) => whole(await apiKeys.list(ctx), presentKey),
-})
-
-export const createKey = route({
-  ...endpoints.createKey,
-  scope: 'account:write',
-  isCreate: true,
-  isSecret: true,
-  async run(ctx, { body: { expiresAt, ...wish }, concerns }) {
-    const until = expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt) }
-    const { key, apiKey } = await apiKeys.create(ctx, { ...defined(wish), ...until })
-    concerns(key.id)
-    return { key: presentKey(key), apiKey }
-  },
-})
-
-export const revokeKey = route({
-  ...endpoints.revokeKey,
-  scope: 'account:write',
-  noun: 'key',
-  run: async (ctx, { params }) => presentKey(await apiKeys.revoke(ctx, params.id)),
-})
-
-export const listAudit = route({
-  ...endpoints.listAudit,
-  scope: 'account:read',
-  reach: 'asked',
-  run: async (ctx, { query: { limit, offset } }) => page(await audit.list(ctx, { limit, offset }), presentAudit),
 })

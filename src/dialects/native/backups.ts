@@ -1,14 +1,12 @@
 import { defined } from '../../lib/defined.ts'
 import * as downloads from '../../services/backup-downloads.ts'
-import * as policies from '../../services/backup-policies.ts'
 import * as backups from '../../services/backups.ts'
-import * as receipts from '../../services/receipts.ts'
 import * as restores from '../../services/restores.ts'
-import * as rsyncAccounts from '../../services/rsync-accounts.ts'
-import { Answer, route } from '../http/route.ts'
+import { route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
-import { page, presentOperation } from './present.ts'
-import { presentBackup, presentPolicy, presentReceipt, presentRsyncAccount } from './present-backups.ts'
+import { presentBackup } from './present/backups.ts'
+import { page } from './present/common.ts'
+import { presentOperation } from './present/operations.ts'
 
 const noun = 'backup'
 const read = { scope: 'instances:read', reach: 'all', noun } as const
@@ -64,92 +62,9 @@ export const getBackupDownload = route({
   },
 })
 
-export const verifyBackup = route({
-  ...endpoints.verifyBackup,
-  ...write,
-  async run(ctx, { params }) {
-    const { receipt, operation } = await receipts.verify(ctx, params.id)
-    return { receipt: presentReceipt(receipt), operation: presentOperation(operation) }
-  },
-})
-
-export const listReceipts = route({
-  ...endpoints.listReceipts,
-  ...read,
-  run: async (ctx, { params, query }) => page(await receipts.list(ctx, params.id, query), presentReceipt),
-})
-
-export const getReceipt = route({
-  ...endpoints.getReceipt,
-  ...read,
-  noun: 'receipt',
-  run: async (ctx, { params }) => presentReceipt(await receipts.get(ctx, params.id)),
-})
-
-export const getReceiptScreenshot = route({
-  ...endpoints.getReceiptScreenshot,
-  ...read,
-  noun: 'receipt',
-  async run(ctx, { params }) {
-    return new Answer(await receipts.screenshot(ctx, params.id), { type: endpoints.getReceiptScreenshot.produces })
-  },
-})
-
 export const getBackupUsage = route({
   ...endpoints.getBackupUsage,
   scope: 'instances:read',
   reach: 'asked',
   run: (ctx, { query }) => backups.usage(ctx, query.instance ?? null),
-})
-
-const policy = { noun: 'instance' } as const
-
-export const getBackupPolicy = route({
-  ...endpoints.getBackupPolicy,
-  ...read,
-  ...policy,
-  run: async (ctx, { params }) => presentPolicy(await policies.get(ctx, params.id)),
-})
-
-export const setBackupPolicy = route({
-  ...endpoints.setBackupPolicy,
-  ...write,
-  ...policy,
-  run: async (ctx, { params, body }) => presentPolicy(await policies.set(ctx, params.id, defined(body))),
-})
-
-export const deleteBackupPolicy = route({
-  ...endpoints.deleteBackupPolicy,
-  ...write,
-  ...policy,
-  async run(ctx, { params }) {
-    await policies.remove(ctx, params.id)
-    return presentPolicy(await policies.get(ctx, params.id))
-  },
-})
-
-export const getRsyncAccount = route({
-  ...endpoints.getRsyncAccount,
-  ...write,
-  isSecret: true,
-  noun: 'rsync account',
-  run: async (ctx, { params }) => presentRsyncAccount(await rsyncAccounts.get(ctx, params.id)),
-})
-
-export const enableRsyncAccount = route({
-  ...endpoints.enableRsyncAccount,
-  ...write,
-  isSecret: true,
-  noun: 'rsync account',
-  run: async (ctx, { params }) => presentRsyncAccount(await rsyncAccounts.enable(ctx, params.id)),
-})
-
-export const disableRsyncAccount = route({
-  ...endpoints.disableRsyncAccount,
-  ...write,
-  noun: 'rsync account',
-  async run(ctx, { params }) {
-    await rsyncAccounts.disable(ctx, params.id)
-    return { enabled: false } as const
-  },
 })

@@ -1,7 +1,8 @@
 import * as catalog from '../../services/catalog.ts'
 import { route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
-import { presentPlan, presentRegion, whole } from './present.ts'
+import { presentPlan, presentRegion } from './present/catalog.ts'
+import { whole } from './present/common.ts'
 
 export const listRegions = route({
   ...endpoints.listRegions,

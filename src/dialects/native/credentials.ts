@@ -3,7 +3,8 @@ import { defined } from '../../lib/defined.ts'
 import * as credentials from '../../services/credentials.ts'
 import { route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
-import { page, presentCredential } from './present.ts'
+import { page } from './present/common.ts'
+import { presentCredential } from './present/credentials.ts'
 
 const noun = 'instance'
 

@@ -1,21 +1,15 @@
 /** Our own API: what the console and the CLI speak. */
 import { apiKeyHeader, basic, bearer } from '../http/auth.ts'
 import { type Dialect, dialect, under } from '../http/route.ts'
-import {
-  createAccount,
-  createKey,
-  getAccount,
-  getCredit,
-  getCreditOf,
-  listAccounts,
-  listAudit,
-  listKeys,
-  revokeKey,
-  setCredit,
-} from './accounts.ts'
+import * as accessKeys from './access-keys.ts'
+import { createAccount, getAccount, getCredit, getCreditOf, listAccounts, setCredit } from './accounts.ts'
+import * as apiKeys from './api-keys.ts'
+import { listAudit } from './audit.ts'
+import * as policies from './backup-policies.ts'
 import * as backups from './backups.ts'
+import * as buckets from './buckets.ts'
 import { listPlans, listRegions } from './catalog.ts'
-import { ErrorBody } from './contract.ts'
+import { ErrorBody } from './contract/errors.ts'
 import * as credentials from './credentials.ts'
 import { errors } from './errors.ts'
 import { type OnEvent, streamEvents } from './events.ts'
@@ -36,10 +30,12 @@ import {
 import { getInstanceMetrics, getInstanceTraffic } from './metrics.ts'
 import { getOperation, listOperations } from './operations.ts'
 import { listHosts, listIncidents, recoverIncident } from './operator.ts'
+import * as receipts from './receipts.ts'
+import * as rsyncAccounts from './rsync-accounts.ts'
 import * as snapshots from './snapshots.ts'
 import { addSshKey, deleteSshKey, listSshKeys } from './ssh-keys.ts'
 import { getStatus } from './status.ts'
-import * as storage from './storage.ts'
+import * as storageQuota from './storage-quota.ts'
 
 /** `onEvent` shortens the way of an event to those who watch; without it they see it within a second. */
 export const native = ({ onEvent }: { onEvent?: OnEvent } = {}): Dialect =>
@@ -75,6 +71,9 @@ export const native = ({ onEvent }: { onEvent?: OnEvent } = {}): Dialect =>
       getInstanceTraffic,
       ...Object.values(snapshots),
       ...Object.values(backups),
+      ...Object.values(receipts),
+      ...Object.values(policies),
+      ...Object.values(rsyncAccounts),
       listOperations,
       getOperation,
       listRegions,
@@ -91,10 +90,10 @@ export const native = ({ onEvent }: { onEvent?: OnEvent } = {}): Dialect =>
       listSshKeys,
       addSshKey,
       deleteSshKey,
-      listKeys,
-      createKey,
-      revokeKey,
-      ...Object.values(storage),
+      ...Object.values(apiKeys),
+      ...Object.values(buckets),
+      ...Object.values(accessKeys),
+      ...Object.values(storageQuota),
       listAudit,
       listHosts,
       listIncidents,

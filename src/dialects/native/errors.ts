@@ -1,5 +1,5 @@
 import type { ErrorRenderer, Problem } from '../http/errors.ts'
-import type { ErrorBody } from './contract.ts'
+import type { ErrorBody } from './contract/errors.ts'
 
 const STATUS: Record<Problem['code'], number> = {
   invalid: 400,

@@ -12,7 +12,7 @@ import * as events from '../../services/events.ts'
 import { malformed } from '../http/errors.ts'
 import { Answer, type Route, route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
-import { presentEvent } from './present.ts'
+import { presentEvent } from './present/events.ts'
 
 /** Tells whenever there may be new events; returns how to stop that. */
 export type OnEvent = (listener: () => void) => () => void

@@ -4,7 +4,9 @@ import * as images from '../../services/images.ts'
 import { malformed } from '../http/errors.ts'
 import { route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
-import { presentImage, presentOperation, whole } from './present.ts'
+import { whole } from './present/common.ts'
+import { presentImage } from './present/images.ts'
+import { presentOperation } from './present/operations.ts'
 
 const write = { scope: 'images:write', noun: 'image' } as const
 

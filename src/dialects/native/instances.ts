@@ -2,7 +2,9 @@ import { defined } from '../../lib/defined.ts'
 import * as instances from '../../services/instances.ts'
 import { Answer, route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
-import { page, presentInstance, presentOperation, presentStats } from './present.ts'
+import { page } from './present/common.ts'
+import { presentInstance, presentStats } from './present/instances.ts'
+import { presentOperation } from './present/operations.ts'
 
 const noun = 'instance'
 const read = { scope: 'instances:read', reach: 'all', noun } as const

@@ -1,7 +1,7 @@
 import * as metrics from '../../services/metrics.ts'
 import { route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
-import { presentMetrics, presentTraffic } from './present-metrics.ts'
+import { presentMetrics, presentTraffic } from './present/metrics.ts'
 
 const read = { scope: 'instances:read', reach: 'all', noun: 'instance' } as const
 

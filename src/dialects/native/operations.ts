@@ -2,7 +2,8 @@ import { defined } from '../../lib/defined.ts'
 import * as operations from '../../services/operations.ts'
 import { route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
-import { page, presentOperation } from './present.ts'
+import { page } from './present/common.ts'
+import { presentOperation } from './present/operations.ts'
 
 export const listOperations = route({
   ...endpoints.listOperations,

@@ -3,7 +3,8 @@ import * as hosts from '../../services/hosts.ts'
 import * as incidents from '../../services/incidents.ts'
 import { route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
-import { page, presentHost, presentIncident, whole } from './present.ts'
+import { page, whole } from './present/common.ts'
+import { presentHost, presentIncident } from './present/operator.ts'
 
 const operator = { scope: 'operator', reach: 'all' } as const
 

@@ -2,8 +2,9 @@ import { defined } from '../../lib/defined.ts'
 import * as snapshots from '../../services/snapshots.ts'
 import { route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
-import { page, presentOperation } from './present.ts'
-import { presentSnapshot } from './present-backups.ts'
+import { page } from './present/common.ts'
+import { presentOperation } from './present/operations.ts'
+import { presentSnapshot } from './present/snapshots.ts'
 
 const noun = 'instance'
 const read = { scope: 'instances:read', reach: 'all', noun } as const

@@ -1,7 +1,8 @@
 import * as sshKeys from '../../services/ssh-keys.ts'
 import { route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
-import { presentSshKey, whole } from './present.ts'
+import { whole } from './present/common.ts'
+import { presentSshKey } from './present/ssh-keys.ts'
 
 export const listSshKeys = route({
   ...endpoints.listSshKeys,

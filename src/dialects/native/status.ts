@@ -1,7 +1,8 @@
 import * as status from '../../services/status.ts'
 import { route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
-import { presentHost, presentOperation } from './present.ts'
+import { presentOperation } from './present/operations.ts'
+import { presentHost } from './present/operator.ts'
 
 export const getStatus = route({
   ...endpoints.getStatus,

@@ -1,7 +1,7 @@
-/** The part of the native API's contract that is about snapshots. */
 import { z } from 'zod'
-import { SNAPSHOT_NAME_MAX, SNAPSHOT_STATES } from '../../model/snapshot.ts'
-import { type Endpoint, listOf, Name, Operation, PageQuery, Ref, Timestamp, V } from './contract-common.ts'
+import { SNAPSHOT_NAME_MAX, SNAPSHOT_STATES } from '../../../model/snapshot.ts'
+import { type Endpoint, listOf, Name, PageQuery, Ref, Timestamp, V } from './common.ts'
+import { Operation } from './operations.ts'
 
 export const Snapshot = z
   .object({
@@ -22,7 +22,10 @@ export const Snapshot = z
     takenAt: Timestamp.nullable(),
   })
   .meta({ id: 'InstanceSnapshot' })
+export type Snapshot = z.infer<typeof Snapshot>
+
 export const SnapshotAccepted = z.object({ snapshot: Snapshot, operation: Operation }).meta({ id: 'SnapshotAccepted' })
+export type SnapshotAccepted = z.infer<typeof SnapshotAccepted>
 
 export const CreateSnapshot = z
   .strictObject({
@@ -31,6 +34,7 @@ export const CreateSnapshot = z
     withMemory: z.boolean().default(false).describe('of a running instance: its memory too; it pauses for a moment'),
   })
   .meta({ id: 'NewSnapshot' })
+
 export const RollbackSnapshot = z
   .strictObject({
     withMemory: z
@@ -89,6 +93,3 @@ export const snapshotsEndpoints = {
     answer: SnapshotAccepted,
   },
 } as const satisfies Record<string, Endpoint>
-
-export type Snapshot = z.infer<typeof Snapshot>
-export type SnapshotAccepted = z.infer<typeof SnapshotAccepted>

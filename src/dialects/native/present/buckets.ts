@@ -1,7 +1,5 @@
-/** Buckets and access keys as the contract has them. */
-import type { AccessKey } from '../../services/access-keys.ts'
-import type * as buckets from '../../services/buckets.ts'
-import type * as contract from './contract-storage.ts'
+import type * as buckets from '../../../services/buckets.ts'
+import type * as contract from '../contract/buckets.ts'
 
 type Hour = Awaited<ReturnType<typeof buckets.usage>>['hours'][number]
 
@@ -24,13 +22,4 @@ export const presentBucket = (bucket: buckets.BucketView): contract.Bucket => ({
 export const presentHour = ({ hour, ...counted }: Hour): contract.BucketUsage['hours'][number] => ({
   hour: hour.toISOString(),
   ...counted,
-})
-
-export const presentAccessKey = (key: AccessKey): contract.AccessKey => ({
-  accessKeyId: key.accessKeyId,
-  name: key.name,
-  readOnly: key.isReadOnly,
-  buckets: key.buckets,
-  lastUsedAt: key.lastUsedAt?.toISOString() ?? null,
-  createdAt: key.createdAt.toISOString(),
 })

@@ -1,14 +1,17 @@
-/** What every part of the native API's contract is made of. */
+/** What every part of the contract is made of. */
 import { z } from 'zod'
-import { OPERATION_STATES } from '../../model/operation.ts'
 
 /** Where all paths begin. */
 export const V = '/havn/v1'
 
 export const LIST_LIMIT_MAX = 1000 // keeps an answer below about a megabyte
+
 const LIST_LIMIT_DEFAULT = 100
 
 export const Timestamp = z.iso.datetime().describe('ISO 8601, UTC')
+
+export const Bytes = z.int().nullable().describe('null = not measured')
+
 /** What people type as a name: one line, no control characters. */
 export const Name = z
   .string()
@@ -22,35 +25,19 @@ export const listOf = <T extends z.ZodType>(item: T) =>
 
 /** Numbers in a query arrive as text. */
 export const QueryInt = (min: number, max: number) => z.coerce.number().int().min(min).max(max)
+
 export const Paging = {
   limit: QueryInt(1, LIST_LIMIT_MAX).default(LIST_LIMIT_DEFAULT),
   offset: QueryInt(0, Number.MAX_SAFE_INTEGER).default(0),
 }
+
 export const All = { all: z.enum(['true', 'false']).optional().describe('`true`: of every account; operators only') }
 
 export const PageQuery = z.strictObject({ ...Paging })
-export const PageAllQuery = z.strictObject({ ...Paging, ...All })
-export const Ref = z.strictObject({ id: z.string().min(1).describe('text id, UUID, number or name') })
 
-export const Operation = z
-  .object({
-    id: z.string(),
-    uuid: z.uuid(),
-    number: z.int(),
-    accountId: z.string().nullable(),
-    kind: z.string().describe('for example `instance.create`'),
-    resourceId: z.string(),
-    state: z.enum(OPERATION_STATES),
-    progressPercent: z.int().nullable().describe('null = not measurable'),
-    message: z.string().nullable(),
-    errorCode: z.string().nullable(),
-    requestId: z.string().nullable(),
-    createdAt: Timestamp,
-    startedAt: Timestamp.nullable(),
-    finishedAt: Timestamp.nullable(),
-  })
-  .meta({ id: 'Operation' })
-export type Operation = z.infer<typeof Operation>
+export const PageAllQuery = z.strictObject({ ...Paging, ...All })
+
+export const Ref = z.strictObject({ id: z.string().min(1).describe('text id, UUID, number or name') })
 
 export interface Endpoint {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'

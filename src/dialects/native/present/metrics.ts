@@ -1,6 +1,6 @@
 /** Measurements as the contract has them. */
-import type { Curves, Traffic } from '../../services/metrics.ts'
-import type { InstanceMetrics, InstanceTraffic } from './contract-metrics.ts'
+import type { Curves, Traffic } from '../../../services/metrics.ts'
+import type { InstanceMetrics, InstanceTraffic } from '../contract/metrics.ts'
 
 const span = ({ from, to }: { from: Date; to: Date }) => ({ from: from.toISOString(), to: to.toISOString() })
 
