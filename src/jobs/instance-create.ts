@@ -54,7 +54,7 @@ export async function place({ id, db, tools, write }: Context): Promise<Outcome<
       hostId: choice.host.id,
       // What comes from a backup stands on no image, and must not be started from one when its disk is missing.
       imageDigest: begins === 'restore' ? null : image.digest,
-      sshPort: tools.settings.forwardsSsh ? await instances.freeSshPort(tx, choice.host.id, SSH_PORT_FIRST) : null,
+      sshPort: tools.settings.forwardsSsh ? await hosts.freeSshPort(tx, choice.host.id, SSH_PORT_FIRST) : null,
     })
     await strands.setHost(tx, id, choice.host.id)
     await instances.change(tx, instanceId, { reason: null })
@@ -103,7 +103,7 @@ export async function boot({ id, db, tools, signal }: Context): Promise<Outcome<
 
 async function isCrowded(db: Context['db'], hostId: `host_${string}`, tools: WorkerTools): Promise<boolean> {
   const slots = tools.bootSlots()
-  return slots !== null && (await instances.countBooting(db, hostId, BOOT_SLOT_SECONDS)) >= slots
+  return slots !== null && (await hosts.countBooting(db, hostId, BOOT_SLOT_SECONDS)) >= slots
 }
 
 /** Ready means that the banner was read: from here on somebody can log in. */

@@ -8,6 +8,7 @@ import type { Db } from '../store/db.ts'
 import * as images from '../store/images.ts'
 import * as instances from '../store/instances.ts'
 import * as operations from '../store/operations.ts'
+import * as rebuilds from '../store/rebuilds.ts'
 import * as snapshots from '../store/snapshots.ts'
 import { goto, type Outcome, type StepContext } from './engine/strand.ts'
 import { recordLast } from './sample-stats.ts'
@@ -21,7 +22,7 @@ export async function rebuild({
   signal,
 }: StepContext<WorkerTools>): Promise<Outcome<'place' | 'settle'>> {
   const instanceId = id as InstanceId
-  const wish = await instances.findRebuild(db, instanceId)
+  const wish = await rebuilds.find(db, instanceId)
   if (!wish) return goto('place')
   const image = await images.find(db, wish.imageId)
   if (image?.state !== 'available') {
@@ -34,7 +35,7 @@ export async function rebuild({
     await instances.lock(tx, instanceId)
     await snapshots.forget(tx, instanceId, wish.generation)
     await credentials.replaceRootPassword(tx, instanceId, wish.passwordSealed)
-    await instances.install(tx, instanceId, { imageId: image.id, imageDigest: image.digest })
+    await rebuilds.install(tx, instanceId, { imageId: image.id, imageDigest: image.digest })
     await operations.report(tx, id, { message: `installing ${image.name}` })
   })
 }
@@ -44,6 +45,6 @@ async function giveUp(tx: Db, id: InstanceId, imageId: string, runs: boolean): P
   await instances.lock(tx, id)
   const message = `image ${imageId} is not installed any more; nothing was changed`
   await instances.change(tx, id, { state: runs ? 'running' : 'stopped', desiredPower: runs ? 'on' : 'off' })
-  await instances.forgetRebuild(tx, id)
+  await rebuilds.forget(tx, id)
   await operations.finish(tx, id, ['instance.rebuild'], 'failed', { message, errorCode: 'conflict' })
 }

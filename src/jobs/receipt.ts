@@ -15,7 +15,6 @@ import type { ReceiptCheck } from '../model/receipt.ts'
 import type { Db } from '../store/db.ts'
 import * as hosts from '../store/hosts.ts'
 import * as incidents from '../store/incidents.ts'
-import * as instances from '../store/instances.ts'
 import * as operations from '../store/operations.ts'
 import * as receipts from '../store/receipts.ts'
 import * as restores from '../store/restores.ts'
@@ -111,7 +110,7 @@ async function boot(context: Context): Promise<Outcome<ReceiptStep>> {
   const receiptId = id as ReceiptId
   const { hostId, spec } = await machineOf(db, receiptId)
   const slots = tools.bootSlots()
-  if (hostId && slots !== null && (await instances.countBooting(db, hostId, BOOT_SLOT_SECONDS)) >= slots) {
+  if (hostId && slots !== null && (await hosts.countBooting(db, hostId, BOOT_SLOT_SECONDS)) >= slots) {
     return wait(SLOT_WAIT_MS)
   }
   const image = await within(context, 'image', () => tools.compute.replaceDisk(spec, signal))

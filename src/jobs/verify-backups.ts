@@ -6,7 +6,6 @@
 
 import { CloudError } from '../model/errors.ts'
 import * as hosts from '../store/hosts.ts'
-import * as instances from '../store/instances.ts'
 import * as receipts from '../store/receipts.ts'
 import * as restores from '../store/restores.ts'
 import type { Reconciler } from './engine/reconciler.ts'
@@ -52,7 +51,7 @@ async function freeHosts(db: ReconcilerTools['db'], own: ReconcilerTools['hosts'
   const free: hosts.HostRow[] = []
   for (const host of await hosts.list(db)) {
     if (!own.includes(host.id) || busy.has(host.id)) continue
-    const booting = host.bootSlots === null ? 0 : await instances.countBooting(db, host.id, BOOT_SLOT_SECONDS)
+    const booting = host.bootSlots === null ? 0 : await hosts.countBooting(db, host.id, BOOT_SLOT_SECONDS)
     if (host.bootSlots === null || booting < host.bootSlots) free.push(host)
   }
   return free

@@ -28,6 +28,7 @@ import type { Instance } from '../store/instances.ts'
 import * as instances from '../store/instances.ts'
 import type { Operation } from '../store/operations.ts'
 import * as operations from '../store/operations.ts'
+import * as rebuilds from '../store/rebuilds.ts'
 import * as restores from '../store/restores.ts'
 import * as statistics from '../store/stats.ts'
 import * as strands from '../store/strands.ts'
@@ -327,7 +328,7 @@ export async function rebuild(ctx: Ctx, ref: Ref, input: RebuildInput): Promise<
       throw new CloudError('conflict', `cannot rebuild an instance that is ${row.state}`, { state: row.state })
     }
     const operation = await openOperation(ctx, tx, 'instance.rebuild', id)
-    await instances.wishRebuild(tx, id, {
+    await rebuilds.wish(tx, id, {
       imageId: image.id,
       passwordHash: rootPassword.hash,
       passwordSealed: sealRootPassword(ctx, rootPassword),

@@ -93,3 +93,20 @@ export async function list(db: Db, only?: { regionId?: string; id?: HostId }): P
 export async function lockForPlacement(tx: Db, regionId: string): Promise<void> {
   await sql`SELECT 1 FROM host WHERE region_id = ${regionId} ORDER BY id FOR UPDATE`.execute(tx)
 }
+
+/** The lowest port from `from` on that no instance of that host has. The host's row must be locked. */
+export async function freeSshPort(tx: Db, hostId: HostId, from: number): Promise<number> {
+  const { rows } = await sql<{ port: number }>`
+    SELECT port FROM generate_series(${from}::int, 65535) AS port
+    WHERE NOT EXISTS (SELECT 1 FROM instance WHERE host_id = ${hostId} AND ssh_port = port) LIMIT 1`.execute(tx)
+  return rows[0]!.port
+}
+
+/** How many guests of a host are between power-on and their first banner, not longer than `withinSeconds`. */
+export async function countBooting(db: Db, hostId: HostId, withinSeconds: number): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    SELECT count(*)::float8 AS count FROM strand
+    WHERE host_id = ${hostId} AND ((kind = 'instance' AND step = 'ready') OR (kind = 'receipt' AND step = 'watch'))
+      AND step_entered_at > cloud_now() - ${withinSeconds} * interval '1 second'`.execute(db)
+  return rows[0]!.count
+}

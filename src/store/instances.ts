@@ -1,5 +1,4 @@
 import { type RawBuilder, type Selectable, sql } from 'kysely'
-import type { Names } from '../model/catalog.ts'
 import { notFound } from '../model/errors.ts'
 import { type AccountId, type HostId, type InstanceId, isUuid } from '../model/ids.ts'
 import type { InstanceState, Power } from '../model/instance.ts'
@@ -7,171 +6,12 @@ import type { InstanceSpec } from '../model/instance-spec.ts'
 import * as credentials from './credentials.ts'
 import type { Db } from './db.ts'
 import * as events from './events.ts'
+import { ADDRESSES, asInstance, type Instance, type Row, SELECT } from './instance-row.ts'
+import * as rebuilds from './rebuilds.ts'
 import * as rsyncAccounts from './rsync-accounts.ts'
 import type { Schema } from './schema.ts'
 
-/** An instance as everybody above the store sees it. */
-export interface Instance {
-  id: InstanceId
-  uuid: string
-  number: number
-  accountId: AccountId
-  accountNumber: number
-  regionId: string
-  regionNames: Names
-  hostId: HostId | null
-  name: string
-  hostname: string
-  state: InstanceState
-  stateReason: string | null
-  suspendedReason: string | null
-  plan: {
-    id: string
-    number: number
-    name: string
-    vcpus: number
-    memoryMib: number
-    diskGib: number
-    trafficTb: number
-    priceMonthlyMinor: number
-    currency: string
-    names: Names
-  }
-  image: { id: string; number: number; name: string; family: string; version: string; names: Names }
-  vcpus: number
-  memoryMib: number
-  diskGib: number
-  mac: string
-  ipv4: string | null
-  ipv6: string | null
-  /** On the host's loopback, where instances have no route. */
-  sshPort: number | null
-  /** Whether it is backed up by itself, under the policy it has or the usual one. */
-  automaticBackups: boolean
-  /** The owner's own note. */
-  reference: string | null
-  /** An operator may take the right to snapshots away. */
-  canSnapshot: boolean
-  createdAt: Date
-  /** Its first SSH banner. */
-  provisionedAt: Date | null
-  startedAt: Date | null
-  updatedAt: Date
-}
-
-/** One look for both families. */
-const ADDRESSES = `LEFT JOIN LATERAL (
-    SELECT max(host(address)) FILTER (WHERE family = 4) AS ipv4, max(host(address)) FILTER (WHERE family = 6) AS ipv6
-    FROM ip_address WHERE instance_id = instance.id) AS ip ON true`
-
-/** As text rather than built: this is what every read runs, and building it would cost more than PostgreSQL needs. */
-const SELECT = sql.raw(`
-  SELECT instance.id, instance.uuid, instance.number, instance.account_id, instance.region_id, instance.host_id,
-    instance.name, instance.hostname, instance.state, instance.state_reason, instance.suspended_reason, instance.vcpus, instance.memory_mib, instance.disk_gib,
-    instance.mac, instance.ssh_port, instance.backups_enabled, instance.reference, instance.can_snapshot, instance.created_at, instance.provisioned_at, instance.started_at,
-    instance.updated_at, plan.id AS plan_id, plan.number AS plan_number, plan.name AS plan_name,
-    plan.vcpus AS plan_vcpus, plan.memory_mib AS plan_memory_mib, plan.disk_gib AS plan_disk_gib, plan.traffic_tb,
-    plan.price_monthly_minor, plan.currency, plan.names AS plan_names, image.id AS image_id, image.number AS image_number,
-    image.name AS image_name, image.family, image.version, image.names AS image_names, region.names AS region_names, account.number AS account_number,
-    ip.ipv4, ip.ipv6
-  FROM instance JOIN plan ON plan.id = instance.plan_id JOIN image ON image.id = instance.image_id
-    JOIN region ON region.id = instance.region_id JOIN account ON account.id = instance.account_id
-    ${ADDRESSES}`)
-
-type Row = Pick<
-  Selectable<Schema['instance']>,
-  | 'id'
-  | 'uuid'
-  | 'number'
-  | 'account_id'
-  | 'region_id'
-  | 'host_id'
-  | 'plan_id'
-  | 'image_id'
-  | 'name'
-  | 'hostname'
-  | 'state'
-  | 'state_reason'
-  | 'suspended_reason'
-  | 'vcpus'
-  | 'memory_mib'
-  | 'disk_gib'
-  | 'mac'
-  | 'ssh_port'
-  | 'backups_enabled'
-  | 'reference'
-  | 'can_snapshot'
-  | 'created_at'
-  | 'provisioned_at'
-  | 'started_at'
-  | 'updated_at'
-> &
-  Pick<Schema['plan'], 'traffic_tb' | 'price_monthly_minor' | 'currency'> &
-  Pick<Schema['image'], 'family' | 'version'> & {
-    plan_number: number
-    plan_name: string
-    plan_vcpus: number
-    plan_memory_mib: number
-    plan_disk_gib: number
-    plan_names: Names
-    image_number: number
-    image_name: string
-    image_names: Names
-    region_names: Names
-    account_number: number
-    ipv4: string | null
-    ipv6: string | null
-  }
-
-const asInstance = (row: Row): Instance => ({
-  id: row.id,
-  uuid: row.uuid,
-  number: row.number,
-  accountId: row.account_id,
-  accountNumber: row.account_number,
-  regionId: row.region_id,
-  regionNames: row.region_names,
-  hostId: row.host_id,
-  name: row.name,
-  hostname: row.hostname,
-  state: row.state,
-  stateReason: row.state_reason,
-  suspendedReason: row.suspended_reason,
-  plan: {
-    id: row.plan_id,
-    number: row.plan_number,
-    name: row.plan_name,
-    vcpus: row.plan_vcpus,
-    memoryMib: row.plan_memory_mib,
-    diskGib: row.plan_disk_gib,
-    trafficTb: row.traffic_tb,
-    priceMonthlyMinor: row.price_monthly_minor,
-    currency: row.currency,
-    names: row.plan_names,
-  },
-  image: {
-    id: row.image_id,
-    number: row.image_number,
-    name: row.image_name,
-    family: row.family,
-    version: row.version,
-    names: row.image_names,
-  },
-  vcpus: row.vcpus,
-  memoryMib: row.memory_mib,
-  diskGib: row.disk_gib,
-  mac: row.mac,
-  ipv4: row.ipv4,
-  ipv6: row.ipv6,
-  sshPort: row.ssh_port,
-  automaticBackups: row.backups_enabled,
-  reference: row.reference,
-  canSnapshot: row.can_snapshot,
-  createdAt: row.created_at,
-  provisionedAt: row.provisioned_at,
-  startedAt: row.started_at,
-  updatedAt: row.updated_at,
-})
+export type { Instance }
 
 export interface InstanceFilter {
   accountId: AccountId | null
@@ -410,7 +250,7 @@ export async function markPurged(tx: Db, id: InstanceId): Promise<void> {
     .set({ host_id: null, ssh_port: null, ssh_keys: [], updated_at: sql<Date>`cloud_now()` })
     .where('id', '=', id)
     .execute()
-  await forgetRebuild(tx, id)
+  await rebuilds.forget(tx, id)
   await credentials.forget(tx, id)
   await rsyncAccounts.release(tx, id)
 }
@@ -427,71 +267,8 @@ export async function place(
     .execute()
 }
 
-/** What is to be put on its disk; null when nothing is. */
-export interface Rebuild {
-  imageId: string
-  /** Of the root password that was made for it; null: none was. */
-  passwordSealed: Buffer | null
-}
-
-export async function findRebuild(db: Db, id: InstanceId): Promise<(Rebuild & { generation: number }) | null> {
-  const { imageId, ...rest } = await db
-    .selectFrom('instance')
-    .select(['rebuild_image_id as imageId', 'rebuild_password_sealed as passwordSealed', 'generation'])
-    .where('id', '=', id)
-    .executeTakeFirstOrThrow()
-  return imageId === null ? null : { imageId, ...rest }
-}
-
-export async function wishRebuild(
-  tx: Db,
-  id: InstanceId,
-  { imageId, passwordHash, passwordSealed }: Rebuild & { passwordHash: string | null },
-): Promise<void> {
-  const wish = { rebuild_image_id: imageId, rebuild_password_sealed: passwordSealed, password_hash: passwordHash }
-  await tx.updateTable('instance').set(wish).where('id', '=', id).execute()
-}
-
-export async function forgetRebuild(tx: Db, id: InstanceId): Promise<void> {
-  const nothing = { rebuild_image_id: null, rebuild_password_sealed: null, password_hash: null }
-  await tx.updateTable('instance').set(nothing).where('id', '=', id).execute()
-}
-
-/** From here on its disk is the next generation's, which nobody has seen boot. */
-export async function install(
-  tx: Db,
-  id: InstanceId,
-  { imageId, imageDigest }: { imageId: string; imageDigest: string | null },
-): Promise<void> {
-  await tx
-    .updateTable('instance')
-    .set({
-      image_id: imageId,
-      image_digest: imageDigest,
-      rebuild_image_id: null,
-      rebuild_password_sealed: null,
-      source_backup_id: null,
-      restore_backup_id: null,
-      generation: sql<number>`generation + 1`,
-      provisioned_at: null,
-      started_at: null,
-      crash_count: 0,
-      updated_at: sql<Date>`cloud_now()`,
-    })
-    .where('id', '=', id)
-    .execute()
-}
-
 export async function forgetPasswordHash(tx: Db, id: InstanceId): Promise<void> {
   await tx.updateTable('instance').set({ password_hash: null }).where('id', '=', id).execute()
-}
-
-/** The lowest port from `from` on that no instance of that host has. The host's row must be locked. */
-export async function freeSshPort(tx: Db, hostId: HostId, from: number): Promise<number> {
-  const { rows } = await sql<{ port: number }>`
-    SELECT port FROM generate_series(${from}::int, 65535) AS port
-    WHERE NOT EXISTS (SELECT 1 FROM instance WHERE host_id = ${hostId} AND ssh_port = port) LIMIT 1`.execute(tx)
-  return rows[0]!.port
 }
 
 /** What the compute driver needs to know. */
@@ -526,12 +303,3 @@ export const onHosts = (db: Db, hostIds: readonly HostId[]) =>
     .select(['id', 'state', 'delete_requested_at', 'started_at'])
     .where('host_id', 'in', hostIds)
     .execute()
-
-/** How many guests of a host are between power-on and their first banner, not longer than `withinSeconds`. */
-export async function countBooting(db: Db, hostId: HostId, withinSeconds: number): Promise<number> {
-  const { rows } = await sql<{ count: number }>`
-    SELECT count(*)::float8 AS count FROM strand
-    WHERE host_id = ${hostId} AND ((kind = 'instance' AND step = 'ready') OR (kind = 'receipt' AND step = 'watch'))
-      AND step_entered_at > cloud_now() - ${withinSeconds} * interval '1 second'`.execute(db)
-  return rows[0]!.count
-}
