@@ -152,6 +152,7 @@ export function overview(): string {
     '',
     '  up [--detach] [--empty]             start the cloud',
     '  down [--instances]                  stop the control plane; instances go on unless asked',
+    '  rescue [BACKUP [FILE]]              disks out of the object store, with keys/master.key alone',
     '  test [--all] [--part NAME]          run the tests',
     ...COMMANDS.map(lineOf),
     '',

@@ -2,15 +2,17 @@
  * Brings an empty or an older database to where the processes can start: schema, catalogue, address blocks, the owner
  * and `credentials.json`. Everything is safe to repeat, and a kill in the middle is continued by the next start.
  */
-import { randomBytes } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { overlaps } from '../lib/cidr.ts'
 import { writeFileAtomically } from '../lib/files.ts'
+import { unseal } from '../lib/secrets.ts'
 import type { Catalog } from '../model/catalog.ts'
 import { CloudError } from '../model/errors.ts'
 import type { AccountId } from '../model/ids.ts'
 import * as accountService from '../services/accounts.ts'
+import * as accessKeys from '../store/access-keys.ts'
 import * as addresses from '../store/addresses.ts'
 import * as catalog from '../store/catalog.ts'
 import { atomically, type Db } from '../store/db.ts'
@@ -20,6 +22,7 @@ import * as settings from '../store/settings.ts'
 import { readCatalog } from './catalog-file.ts'
 import type { Config } from './config.ts'
 import type { AppContext } from './context.ts'
+import { masterKeyFile } from './keys.ts'
 import { readRoutes } from './routes.ts'
 
 export interface BootstrapResult {
@@ -32,6 +35,7 @@ export interface BootstrapResult {
 export async function bootstrap({ config, db, paths, settings: service }: AppContext): Promise<BootstrapResult> {
   const migrated = await migrate(db)
   await refuseOtherCompute(db, config)
+  await refuseOtherMasterKey(db, service.masterKey, masterKeyFile(paths))
   const file = await readCatalog(config)
   const pools = file.pools ?? (await ownPools(db, config))
   await atomically(db, async (tx) => {
@@ -58,6 +62,30 @@ async function refuseOtherCompute(db: Db, config: Config): Promise<void> {
     )
   }
   if (used === undefined) await settings.write(db, 'compute', config.compute)
+}
+
+/** With another key all would seem well, and no backup could be restored. */
+async function refuseOtherMasterKey(db: Db, masterKey: Buffer, file: string): Promise<void> {
+  const check = createHmac('sha256', masterKey).update('havn master key check v1').digest('hex')
+  const used = await settings.read(db, 'masterKey')
+  const isOurs = used ? used.check === check : opens(masterKey, await accessKeys.anySealedSecret(db))
+  if (!isOurs) {
+    throw new CloudError(
+      'conflict',
+      `${file} is not the key that the secrets in this database are sealed with: put the right one back`,
+    )
+  }
+  if (!used) await settings.write(db, 'masterKey', { check })
+}
+
+function opens(masterKey: Buffer, sealed: Buffer | null): boolean {
+  if (!sealed) return true
+  try {
+    unseal(masterKey, sealed)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** The benchmark range (RFC 2544) and the documentation prefix (RFC 3849) route nowhere, which suits a simulation. */

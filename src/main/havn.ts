@@ -19,6 +19,13 @@ const DOWN_HELP = `Usage: ./havn down [--instances]
 Stops the control plane; the instances go on running.
 
   --instances   stop every instance too, gracefully, before`
+const RESCUE_HELP = `Usage: ./havn rescue [BACKUP [FILE]] [OPTIONS]
+
+Restores backups with nothing but the object store and keys/master.key under HAVN_HOME: no database, no Havn that runs.
+Without BACKUP it lists what the store holds. docs/backups.md tells the rest.
+
+  --raw    a raw disk instead of a qcow2 image
+  --json   print JSON`
 
 const print = (line: string) => console.log(line)
 const [command, ...rest] = process.argv.slice(2)
@@ -42,6 +49,8 @@ async function dispatch(): Promise<number> {
       await down({ instances: values.instances === true }, print)
       return EXIT.ok
     }
+    case 'rescue':
+      return runRescue()
     case 'test': {
       const script = join(import.meta.dirname, '../../scripts/test.ts')
       return spawnSync(process.execPath, [script, ...rest], { stdio: 'inherit' }).status ?? 1
@@ -51,6 +60,18 @@ async function dispatch(): Promise<number> {
       return runCli(process.argv.slice(2))
     }
   }
+}
+
+async function runRescue(): Promise<number> {
+  const flag = { type: 'boolean', default: false } as const
+  const known = { raw: flag, json: flag, help: flag }
+  const { values, positionals } = parseArgs({ args: rest, options: known, allowPositionals: true })
+  const [backup = null, file = null, ...more] = positionals
+  if (values.help) return say(RESCUE_HELP)
+  if (more.length > 0) throw new CliError('usage', `what is ${JSON.stringify(more[0])} for?\n${RESCUE_HELP}`)
+  const { rescue } = await import('./rescue.ts')
+  await rescue({ backup, file, format: values.raw ? 'raw' : 'qcow2', asJson: values.json }, print)
+  return EXIT.ok
 }
 
 async function runUp(): Promise<number> {

@@ -140,3 +140,9 @@ export async function touch(db: Db, accessKeyIds: readonly string[]): Promise<vo
       ORDER BY 1 FOR NO KEY UPDATE) used
     WHERE access_key_id = used.id`.execute(db)
 }
+
+/** Some secret that the master key sealed; null while there is none. */
+export async function anySealedSecret(db: Db): Promise<Buffer | null> {
+  const row = await db.selectFrom('access_key').select('secret_sealed').limit(1).executeTakeFirst()
+  return row?.secret_sealed ?? null
+}

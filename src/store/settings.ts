@@ -8,6 +8,8 @@ export interface Settings {
   /** The instance named `first` was made, or was not wanted. */
   firstStart: { finished: boolean }
   owner: { accountId: string }
+  /** Tells the master key that secrets are sealed with from any other; says nothing of it. Hex. */
+  masterKey: { check: string }
   /** The blob that the scrub of object storage read last; null = it begins anew. */
   scrub: { after: string | null }
 }

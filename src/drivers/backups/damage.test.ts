@@ -11,7 +11,7 @@ import { digestOf, openChunk, sealChunk } from './chunk.ts'
 import { readChunkList } from './chunk-list.ts'
 import { EnvelopeDamaged, sealEnvelope } from './envelope.ts'
 import { deriveKeys, newSealedKey, openSealedKey } from './keys.ts'
-import { openManifest, sealManifest } from './manifest.ts'
+import { openManifest, sealedKeyOf, sealManifest } from './manifest.ts'
 
 const keys = deriveKeys(randomBytes(32))
 
@@ -21,7 +21,7 @@ test('a key opens only with the master key it was sealed with, and its three key
   const opened = openSealedKey(masterKey, sealed)
   assert.deepEqual(openSealedKey(masterKey, sealed), opened)
   assert.equal(new Set(Object.values(opened).map((key) => key.toString('hex'))).size, 3)
-  assert.throws(() => openSealedKey(randomBytes(32), sealed))
+  assert.throws(() => openSealedKey(randomBytes(32), sealed), { code: 'conflict', message: /master\.key/ })
 })
 
 for (const [what, plain] of [
@@ -64,14 +64,19 @@ test('a manifest is of its backup, whole and of a disk it can describe', () => {
   const { header } = uploadWork(backupId, { source, diskBytes: 9 * MIB, sealedKey: '' })
   const chunk = { digest: randomBytes(32), blobId: randomBytes(16).toString('hex'), storedBytes: 1234 }
   const manifest = { backupId, diskBytes: 9 * MIB, header, count: 3, at: (i: number) => (i === 1 ? chunk : null) }
-  const sealed = sealManifest(keys, manifest)
+  const sealedKey = randomBytes(72)
+  const sealed = sealManifest(keys, sealedKey, manifest)
+  assert.deepEqual(sealedKeyOf(sealed), sealedKey)
+  const otherKey = Buffer.from(sealed)
+  otherKey[45]! ^= 1
+  assert.throws(() => openManifest(keys, backupId, otherKey), EnvelopeDamaged)
   const opened = openManifest(keys, backupId, sealed)
   assert.deepEqual(opened.header, header)
   assert.deepEqual([opened.diskBytes, opened.count], [9 * MIB, 3])
   assert.deepEqual([0, 1, 2].map(opened.at), [null, chunk, null])
 
   assert.throws(() => openManifest(keys, newId('backup'), sealed), /is of bkp_/)
-  const short = sealManifest(keys, { ...manifest, count: 2 })
+  const short = sealManifest(keys, sealedKey, { ...manifest, count: 2 })
   assert.throws(() => openManifest(keys, backupId, short), /does not name 3 chunks/)
   const asManifest = (plain: Buffer) =>
     sealEnvelope({ magic: 'HVNM', key: keys.manifest, context: Buffer.alloc(0) }, plain)

@@ -1,16 +1,16 @@
 /**
  * The form in which chunks and manifests lie in the store: a small header, then AES-256-GCM of the bytes, compressed
- * with zstd where that makes them fewer. All of the header is authenticated, and so is a context that is not stored:
- * a chunk's digest. Integers are big-endian.
+ * with zstd where that makes them fewer. All of the header is authenticated, and so are a part that is stored in clear,
+ * a manifest's sealed key, and a context that is not stored, a chunk's digest. Integers are big-endian.
  *
  *   0  magic, 4 bytes: `HVNC` a chunk, `HVNM` a manifest
  *   4  version: 1
  *   5  compression: 0 none, 1 zstd (RFC 8878)
- *   6  two zero bytes
+ *   6  length of the clear part, 2 bytes
  *   8  length of the plain bytes, 4 bytes
  *  12  nonce, 12 bytes
  *  24  tag, 16 bytes
- *  40  ciphertext
+ *  40  the clear part, then the ciphertext
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
@@ -19,6 +19,8 @@ export interface Envelope {
   magic: 'HVNC' | 'HVNM'
   key: Buffer
   context: Buffer
+  /** Stored as it is, before the ciphertext; only for sealing. */
+  clear?: Buffer
 }
 
 /** It is not what was sealed, or not with this key. */
@@ -27,11 +29,12 @@ export class EnvelopeDamaged extends Error {}
 export const HEADER_BYTES = 40
 const VERSION = 1
 const AUTHENTICATED_BYTES = 12
+const NOTHING = Buffer.alloc(0)
 /** The fastest but one of zstd's: beyond, time grows much faster than what it saves on disks. */
 const LEVEL = 1
 const BOUND_BYTES = 512 // of what zstd may add to bytes that cannot be compressed
 
-export function sealEnvelope({ magic, key, context }: Envelope, plain: Uint8Array): Buffer {
+export function sealEnvelope({ magic, key, context, clear = NOTHING }: Envelope, plain: Uint8Array): Buffer {
   const compressed = zstdCompressSync(plain, {
     params: { [constants.ZSTD_c_compressionLevel]: LEVEL },
     chunkSize: plain.length + (plain.length >> 8) + BOUND_BYTES, // in one piece
@@ -39,18 +42,28 @@ export function sealEnvelope({ magic, key, context }: Envelope, plain: Uint8Arra
   })
   const isSmaller = compressed.length < plain.length
   const body = isSmaller ? compressed : plain
-  const sealed = Buffer.allocUnsafeSlow(HEADER_BYTES + body.length)
+  const bodyAt = HEADER_BYTES + clear.length
+  const sealed = Buffer.allocUnsafeSlow(bodyAt + body.length)
   sealed.write(magic, 'latin1')
-  sealed.writeUInt32BE((VERSION << 24) | ((isSmaller ? 1 : 0) << 16), 4)
+  sealed.writeUInt32BE((VERSION << 24) | ((isSmaller ? 1 : 0) << 16) | clear.length, 4)
   sealed.writeUInt32BE(plain.length, 8)
   const nonce = randomBytes(12)
   nonce.copy(sealed, AUTHENTICATED_BYTES)
+  clear.copy(sealed, HEADER_BYTES)
   const cipher = createCipheriv('aes-256-gcm', key, nonce)
-  cipher.setAAD(Buffer.concat([sealed.subarray(0, AUTHENTICATED_BYTES), context]))
-  cipher.update(body).copy(sealed, HEADER_BYTES)
+  cipher.setAAD(Buffer.concat([sealed.subarray(0, AUTHENTICATED_BYTES), clear, context]))
+  cipher.update(body).copy(sealed, bodyAt)
   cipher.final()
   cipher.getAuthTag().copy(sealed, 24)
   return sealed
+}
+
+/** What is stored as it is. Not verified before the envelope was opened. */
+export function clearPartOf(sealed: Buffer): Buffer {
+  if (sealed.length < HEADER_BYTES) throw new EnvelopeDamaged('is too short')
+  const end = HEADER_BYTES + sealed.readUInt16BE(6)
+  if (sealed.length < end) throw new EnvelopeDamaged('is too short')
+  return sealed.subarray(HEADER_BYTES, end)
 }
 
 /** Throws `EnvelopeDamaged`, also when the plain bytes would be more than `maxBytes`. */
@@ -70,10 +83,11 @@ export function openEnvelope({ magic, key, context }: Envelope, sealed: Buffer, 
 }
 
 function decrypt(key: Buffer, context: Buffer, sealed: Buffer): Buffer {
+  const clear = clearPartOf(sealed)
   const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(AUTHENTICATED_BYTES, 24), { authTagLength: 16 })
-  decipher.setAAD(Buffer.concat([sealed.subarray(0, AUTHENTICATED_BYTES), context]))
+  decipher.setAAD(Buffer.concat([sealed.subarray(0, AUTHENTICATED_BYTES), clear, context]))
   decipher.setAuthTag(sealed.subarray(24, HEADER_BYTES))
-  const body = decipher.update(sealed.subarray(HEADER_BYTES))
+  const body = decipher.update(sealed.subarray(HEADER_BYTES + clear.length))
   try {
     decipher.final()
   } catch (cause) {

@@ -5,6 +5,7 @@
  */
 import { hkdfSync, randomBytes } from 'node:crypto'
 import { seal, unseal } from '../../lib/secrets.ts'
+import { CloudError } from '../../model/errors.ts'
 
 export interface BackupKeys {
   digest: Buffer
@@ -17,9 +18,14 @@ const KEY_BYTES = 32
 /** A new account's key, to be stored. */
 export const newSealedKey = (masterKey: Buffer): Buffer => seal(masterKey, randomBytes(KEY_BYTES).toString('base64'))
 
-/** Throws when it was sealed with another master key or was changed. */
+/** Throws `conflict`, which no retry mends, when it was sealed with another master key or was changed. */
 export function openSealedKey(masterKey: Buffer, sealed: Buffer): BackupKeys {
-  return deriveKeys(Buffer.from(unseal(masterKey, sealed), 'base64'))
+  try {
+    return deriveKeys(Buffer.from(unseal(masterKey, sealed), 'base64'))
+  } catch (cause) {
+    const message = "the account's backup key does not open: keys/master.key is not the one it was sealed with"
+    throw new CloudError('conflict', message, { cause })
+  }
 }
 
 export function deriveKeys(key: Buffer): BackupKeys {

@@ -203,10 +203,11 @@ async function readChunk(upload: Upload, index: number, plain: Buffer): Promise<
 }
 
 async function finish({ work, tools, table, patience, readBytes }: Upload, keys: BackupKeys): Promise<UploadOutcome> {
-  const { backupId, diskBytes, header } = work
+  const { backupId, sealedKey, diskBytes, header } = work
   const chunkListFile = join(tools.folder, 'chunks')
   await table.save(chunkListFile)
-  const sealed = sealManifest(keys, { backupId, diskBytes, header, count: table.count, at: table.at })
+  const manifest = { backupId, diskBytes, header, count: table.count, at: table.at }
+  const sealed = sealManifest(keys, Buffer.from(sealedKey, 'base64'), manifest)
   const manifestBlobId = await storeBlob(tools.objects, sealed, patience)
   const { dataBytes, storedBytes, newBytes, addedChunks } = count(table, diskBytes)
   return {
