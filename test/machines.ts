@@ -37,8 +37,7 @@ export async function openMachines(network: 'auto' | 'user' = 'auto'): Promise<M
   const key = readFileSync(join(home, 'key.pub'), 'utf8').trim()
   const prefix = randomBytes(2).toString('hex')
   const options: QemuOptions = { paths, prefix, accel: 'auto', user: 'nobody', network }
-  // A net of its own, so that neither two runs nor a Havn at work meet.
-  const net = { ipv4: `10.213.${randomInt(256)}`, ipv6: `fd${randomBytes(1).toString('hex')}:${randomInt(1, 9999)}:` }
+  const net = await ownNet()
   const ports = await freePorts(20)
   let count = 0
   return {
@@ -80,7 +79,22 @@ export async function openMachines(network: 'auto' | 'user' = 'auto'): Promise<M
       for (const id of (await driver.list()).keys()) await driver.ensureAbsent(id, new AbortController().signal)
       await driver.removeHostParts()
       rmSync(home, { recursive: true, force: true })
+      net.release()
     },
+  }
+}
+
+/** A net where neither another test nor a Havn at work is: those take theirs from 10/8. */
+async function ownNet(): Promise<{ ipv4: string; ipv6: string; release(): void }> {
+  for (let third = randomInt(256); ; third = (third + 1) % 256) {
+    // A name in the abstract namespace has one holder, and is free again when its process ends, however it ends.
+    const holder = createServer()
+    const isMine = await new Promise<boolean>((resolve) => {
+      holder.once('error', () => resolve(false)).listen(`\0havn-test-net-${third}`, () => resolve(true))
+    })
+    if (!isMine) continue
+    const ipv6 = `fd${randomBytes(1).toString('hex')}:${randomInt(1, 9999)}:`
+    return { ipv4: `172.30.${third}`, ipv6, release: () => holder.close() }
   }
 }
 

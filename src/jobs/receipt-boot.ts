@@ -14,6 +14,8 @@ type Context = StepContext<WorkerTools>
 const BOOT_MS_MAX = 15 * 60_000
 const BOOTS_MAX = 3
 const WATCH_MS = 1_000
+/** An agent may answer before the console shows anything: so long one waits for what people will want to see. */
+const SETTLE_MS = 15_000
 const BUTTON_AGAIN_MS = 10_000
 /** What is read of the console to judge a boot, and what of it is kept. */
 const LOG_BYTES = 256 * 1024
@@ -39,8 +41,12 @@ export async function watch(context: Context): Promise<Outcome<ReceiptStep>> {
   }
   const guest = await tools.compute.inspectGuest(machineId)
   if (guest.answers || sign.kind === 'up') {
+    const aliveMs = typeof state.aliveMs === 'number' ? state.aliveMs : Math.max(0, bootMs)
+    if (sign.kind !== 'up' && bootMs - aliveMs < SETTLE_MS) {
+      return { kind: 'wait', ms: WATCH_MS, state: { ...state, aliveMs } }
+    }
     const what = sign.kind === 'up' ? `the console shows ${JSON.stringify(sign.detail)}` : 'its agent answers'
-    return ends(context, machineId, log, [boot('passed', what), agentCheck(guest)], Math.max(0, bootMs))
+    return ends(context, machineId, log, [boot('passed', what), agentCheck(guest)], aliveMs)
   }
   if (bootMs > BOOT_MS_MAX) {
     const why = `after ${BOOT_MS_MAX / 60_000} minutes no agent answered and the console showed no login`

@@ -123,7 +123,7 @@ async function boot(context: Context): Promise<Outcome<ReceiptStep>> {
   return {
     kind: 'goto',
     step: 'watch',
-    state: { ...state, boots, bootedAt },
+    state: { ...state, boots, bootedAt, aliveMs: null },
     write: (tx) => receipts.note(tx, receiptId, { checks }),
   }
 }
