@@ -28,6 +28,21 @@ export interface Problem {
   requestId: string
 }
 
+/** Of which nothing is known. */
+export const BLANK_PROBLEM: Problem = {
+  code: 'internal',
+  message: 'something broke on our side; the log has the request id',
+  issues: [],
+  isMalformed: false,
+  resource: null,
+  state: null,
+  hasCredential: false,
+  allowedMethods: [],
+  method: '',
+  path: '',
+  requestId: '',
+}
+
 export interface Rendered {
   status: number
   body: unknown

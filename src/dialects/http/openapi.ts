@@ -1,6 +1,7 @@
 /** A dialect's OpenAPI 3.1 document, made from the same schemas that validate its requests. */
 import { z } from 'zod'
-import type { Dialect, Route } from './route.ts'
+import { BLANK_PROBLEM, type Problem } from './errors.ts'
+import { type Dialect, MUTATING, type Route } from './route.ts'
 
 export interface JsonSchema {
   $ref?: string
@@ -110,24 +111,36 @@ const ERROR_WORDS: Record<number, string> = {
   403: 'The credential may not do this',
   404: 'No such thing, or not yours',
   406: 'Unknown credential',
-  409: 'Not in this state, or it exists already',
+  409: 'Not in this state, it exists already, or the Idempotency-Key was used for another request',
   413: 'The body is larger than 1 MiB',
   415: 'The body is not JSON',
-  422: 'The request is malformed',
+  422: 'The request is malformed, or the Idempotency-Key was used for another request',
   429: 'Too many requests; see Retry-After',
   500: 'A bug on our side',
   503: 'Try again later',
 }
 
-const errorStatuses = (dialect: Dialect, route: Route): number[] =>
-  dialect.errorStatuses.filter(
-    (status) =>
-      (route.scope !== null || ![401, 403].includes(status)) &&
-      (route.path.includes('{') || status !== 404) &&
-      (route.method !== 'GET' || status !== 409) &&
-      (route.isCreate || status !== 402) &&
-      (route.body || ![413, 415].includes(status)),
+/** What a call can be refused with, in the statuses of the dialect's own errors. */
+function errorStatuses(dialect: Dialect, route: Route): number[] {
+  const statuses = refusals(dialect, route).map(
+    (problem) => dialect.errors({ ...BLANK_PROBLEM, method: route.method, path: route.path, ...problem }).status,
   )
+  return [...new Set(statuses)].sort((a, b) => a - b)
+}
+
+function refusals({ takesNames }: Dialect, { method, path, query, body, scope, takes, refuses }: Route) {
+  const all: Partial<Problem>[] = [{ code: 'rate_limited' }, { code: 'internal' }, { code: 'unavailable' }]
+  const isChange = MUTATING.includes(method)
+  if (scope !== null) all.push({ code: 'unauthenticated' }, { code: 'unauthenticated', hasCredential: true })
+  if (scope !== null) all.push({ code: 'forbidden' })
+  if (isChange || query) all.push({ code: 'invalid', isMalformed: true })
+  if (body) all.push({ code: 'invalid' })
+  if (path.includes('{')) all.push({ code: 'not_found' })
+  if (isChange || (takesNames && path.includes('{'))) all.push({ code: 'conflict' })
+  if (isChange && takes !== 'stream') all.push({ code: 'too_large' }, { code: 'unsupported_media_type' })
+  if (method === 'POST' && takes !== 'stream') all.push({ code: 'idempotency_mismatch' })
+  return [...all, ...(refuses ?? []).map((code) => ({ code }))]
+}
 
 /** `get_v1_vps_id_status`: unique, and stable as long as the path is. */
 const operationId = ({ method, path }: Route): string =>

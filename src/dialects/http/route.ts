@@ -6,6 +6,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { z } from 'zod'
+import type { ErrorCode } from '../../model/errors.ts'
 import type { Scope } from '../../model/scopes.ts'
 import type { Ctx } from '../../services/ctx.ts'
 import type { TokenReader } from './auth.ts'
@@ -90,6 +91,8 @@ export interface RouteDefinition<P, Q, B, A> {
   consumes?: string
   /** Counted against the creates of the key. */
   isCreate?: boolean
+  /** For the documentation: what it can be refused with besides what its method, path and schemas say. */
+  refuses?: readonly ErrorCode[]
   /** The answer holds a secret: it is not stored for an Idempotency-Key, and who gets it is on record, after a GET too. */
   isSecret?: boolean
   run(ctx: Ctx, input: Input<P, Q, B>): Promise<(A extends z.ZodType ? z.input<A> : unknown) | Answer>
@@ -127,8 +130,8 @@ export interface Dialect {
   errors: ErrorRenderer
   /** The shape of an error, for the documentation. */
   errorBody: z.ZodType
-  /** Statuses of the documentation's errors. */
-  errorStatuses: readonly number[]
+  /** Ids in paths may be names, and two things of one name are a conflict. */
+  takesNames?: boolean
   /** A wrong method is told to callers who are known; others get 401. Without it: to everybody. */
   hidesMethods?: boolean
   /** Besides JSON: `application/x-www-form-urlencoded` as an object of strings. */

@@ -34,7 +34,6 @@ const things = dialect({
     },
   }),
   errorBody: z.object({ thing: z.string() }),
-  errorStatuses: [400, 401, 404],
   takesForms: true,
   requestId: { header: 'thing-id', accepts: /^[0-9a-f-]{36}$/ },
   routes: [

@@ -16,7 +16,7 @@ import { type ApiContext, auditEntry, type Call, pathOf, type RoomContext } from
 import { idempotencyKey } from './change.ts'
 import { watchConnections } from './closing.ts'
 import { docsIndex, docsPage } from './docs.ts'
-import { asCloudError, type Problem, RequestError } from './errors.ts'
+import { asCloudError, BLANK_PROBLEM, type Problem, RequestError } from './errors.ts'
 import { handle, refusalOf } from './handle.ts'
 import { healthRoutes } from './health.ts'
 import { createLimits, limitHeaders, spend } from './limits.ts'
@@ -56,7 +56,7 @@ export function createApi(context: ApiContext, dialects: readonly Dialect[]): Fa
       if (error.code === 'ECONNRESET' || !socket.writable) return
       const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
       const { body } = fallback.errors({
-        ...blankProblem,
+        ...BLANK_PROBLEM,
         code: 'invalid',
         message: 'this is not an HTTP request we can read',
       })
@@ -285,24 +285,10 @@ async function noteRefusal(
   }
 }
 
-const blankProblem: Problem = {
-  code: 'internal',
-  message: 'something broke on our side; the log has the request id',
-  issues: [],
-  isMalformed: false,
-  resource: null,
-  state: null,
-  hasCredential: false,
-  allowedMethods: [],
-  method: '',
-  path: '',
-  requestId: '',
-}
-
 function problemOf(error: CloudError | null, request: FastifyRequest): Problem {
   const { hasCredential, allowedMethods } = request.call
   const at = { hasCredential, allowedMethods, method: request.method, path: pathOf(request.url), requestId: request.id }
-  if (!error) return { ...blankProblem, ...at }
+  if (!error) return { ...BLANK_PROBLEM, ...at }
   const { code, message, details } = error
   return {
     ...at,

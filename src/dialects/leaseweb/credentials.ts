@@ -84,6 +84,7 @@ export const getCredential = route({
   noun,
   status: 200,
   isSecret: true,
+  refuses: ['invalid'], // the type
   params: TypePath.extend({ username: z.string() }),
   names,
   answer: Secret,

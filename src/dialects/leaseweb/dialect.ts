@@ -21,7 +21,6 @@ export const leaseweb = (): Dialect =>
     },
     errors,
     errorBody: ErrorBody,
-    errorStatuses: [400, 401, 403, 404, 413, 415, 429, 500, 503],
     requestId: {
       header: 'apigw-correlation-id',
       accepts: /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i,

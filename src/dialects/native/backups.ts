@@ -16,6 +16,7 @@ export const listBackups = route({
   ...endpoints.listBackups,
   scope: 'instances:read',
   reach: 'asked',
+  refuses: ['not_found', 'conflict'], // the instance asked for
   run: async (ctx, { query: { all: _, ...filter } }) => page(await backups.list(ctx, defined(filter)), presentBackup),
 })
 
@@ -66,5 +67,6 @@ export const getBackupUsage = route({
   ...endpoints.getBackupUsage,
   scope: 'instances:read',
   reach: 'asked',
+  refuses: ['not_found', 'conflict'], // the instance asked for
   run: (ctx, { query }) => backups.usage(ctx, query.instance ?? null),
 })

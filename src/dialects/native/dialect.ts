@@ -53,7 +53,7 @@ export const native = ({ onEvent }: { onEvent?: OnEvent } = {}): Dialect =>
     },
     errors,
     errorBody: ErrorBody,
-    errorStatuses: [400, 401, 402, 403, 404, 409, 429, 500, 503],
+    takesNames: true,
     routes: [
       listInstances,
       createInstance,

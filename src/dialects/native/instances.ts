@@ -35,6 +35,7 @@ export const createInstance = route({
   ...endpoints.createInstance,
   scope: 'instances:write',
   isCreate: true,
+  refuses: ['insufficient_credit'],
   async run(ctx, { body, concerns }) {
     const made = await instances.create(ctx, defined(body))
     concerns(made.instance.id)

@@ -27,7 +27,6 @@ export const vpsorg = (): Dialect =>
     },
     errors,
     errorBody: ErrorBody,
-    errorStatuses: [400, 401, 402, 403, 404, 413, 415, 429, 500, 503],
     hidesMethods: true,
     routes: [
       listServers,

@@ -59,6 +59,7 @@ export const listServers = route({
   path: SERVERS,
   summary: 'List servers',
   scope: 'instances:read',
+  refuses: ['not_found'], // a page
   status: 200,
   query: Filter,
   answer: ServerList,
@@ -117,6 +118,7 @@ export const createServer = route({
   scope: 'instances:write',
   status: 201,
   isCreate: true,
+  refuses: ['insufficient_credit'],
   body: orNothing(CreateServer),
   answer: CreatedServer,
   async run(ctx, { body, concerns }) {

@@ -24,7 +24,6 @@ export const wayscloud = (): Dialect =>
     },
     errors,
     errorBody: ErrorBody,
-    errorStatuses: [400, 401, 402, 403, 404, 409, 422, 429, 500, 503],
     routes: [
       listVps,
       createVps,

@@ -67,6 +67,7 @@ export const createVps = route({
   scope: 'instances:write',
   status: 201,
   isCreate: true,
+  refuses: ['insufficient_credit'],
   body: CreateVps,
   answer: CreatedVps,
   async run(ctx, { body, headers, concerns }) {
