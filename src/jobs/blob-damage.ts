@@ -1,10 +1,16 @@
-/** Damage of the store, in the log and as an incident that stays open until somebody closes it. */
+/** Damage of the store that somebody met, in the log and as an incident that stays open until somebody closes it. */
+import type { DamagedBlob } from '../model/errors.ts'
 import * as chunks from '../store/backup-chunks.ts'
 import * as blobs from '../store/blobs.ts'
 import type { Db } from '../store/db.ts'
 import * as incidents from '../store/incidents.ts'
 
 const NAMED_MAX = 20
+
+/** For whoever met it while reading; what was let go of meanwhile is no damage. */
+export async function noteDamage(db: Db, { id, kind }: DamagedBlob): Promise<void> {
+  if ((await blobs.known(db, [id])).length > 0) await reportDamage({ db, log: () => {} }, kind, [id])
+}
 
 export async function reportDamage(
   { db, log }: { db: Db; log(message: string): void },

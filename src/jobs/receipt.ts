@@ -5,13 +5,14 @@
  *   place → restore → boot ⇄ watch → halt → check → record → clean
  *
  * Each step notes what it found. The first thing found bad leads to `record` at once; a host or a store in trouble is
- * waited for, and says in the end that it was that. A machine that lost its process is booted again: a backup is not
+ * waited for, and what is unknown in the end because of it says nothing about the backup: a proof from before still holds. A machine that lost its process is booted again: a backup is not
  * bad because somebody killed a QEMU.
  */
 import { CloudError } from '../model/errors.ts'
 import type { BackupId, ReceiptId } from '../model/ids.ts'
 import type { OperationKind } from '../model/operation.ts'
 import type { ReceiptCheck } from '../model/receipt.ts'
+import * as chunks from '../store/backup-chunks.ts'
 import type { Db } from '../store/db.ts'
 import * as hosts from '../store/hosts.ts'
 import * as incidents from '../store/incidents.ts'
@@ -38,6 +39,8 @@ const SLOT_WAIT_MS = 500
 /** A host in trouble is given this many tries before the receipt says so. */
 const TRIES_MAX = 6
 const KINDS: readonly OperationKind[] = ['backup.verify']
+/** Without them nothing is proven; an image without an agent, or with a file system of its own, may pass. */
+const NEEDED: readonly ReceiptCheck['name'][] = ['digests', 'image', 'boot']
 
 /** One transaction: the receipt, its operation and its strand. Throws `conflict` while another one is being made. */
 export async function beginReceipt(
@@ -91,7 +94,8 @@ async function restore(context: Context): Promise<Outcome<ReceiptStep>> {
   }
   if (look.kind === 'failed') {
     if ((await restores.getBackup(db, backupId)).state !== 'completed') return abandon(receiptId, backupId)
-    return fails(receiptId, { name: 'digests', outcome: 'failed', detail: look.error.message })
+    const outcome = look.error.code === 'conflict' ? 'failed' : 'unknown'
+    return fails(receiptId, { name: 'digests', outcome, detail: look.error.message })
   }
   const { chunks, writtenBytes, ms } = look.outcome
   const detail = `${chunks} chunks were read, verified, written and read back`
@@ -128,7 +132,10 @@ async function boot(context: Context): Promise<Outcome<ReceiptStep>> {
   }
 }
 
-/** Null when it was done. What another try may mend is tried again by the engine, and is a finding after some. */
+/**
+ * Null when it was done. What another try may mend is tried again by the engine; after some it is a finding that says
+ * nothing about the backup.
+ */
 async function within(
   { tries, signal }: Context,
   name: ReceiptCheck['name'],
@@ -140,7 +147,7 @@ async function within(
   } catch (error) {
     const isFinal = error instanceof CloudError && error.code !== 'unavailable'
     if (signal.aborted || (!isFinal && tries < TRIES_MAX)) throw error
-    return { name, outcome: 'failed', detail: (error as Error).message }
+    return { name, outcome: isFinal ? 'failed' : 'unknown', detail: (error as Error).message }
   }
 }
 
@@ -171,13 +178,18 @@ async function record({ id, db }: Context): Promise<Outcome<ReceiptStep>> {
   return goto('clean', async (tx) => {
     const row = await receipts.lock(tx, receiptId)
     const failed = row.checks.find(({ outcome }) => outcome === 'failed')
-    await receipts.finish(tx, receiptId, failed ? 'failed' : 'passed', failed?.detail ?? null)
-    if (!failed) {
+    const open = row.checks.find(({ name, outcome }) => outcome === 'unknown' && NEEDED.includes(name))
+    if (!failed && !open) {
+      await receipts.finish(tx, receiptId, 'passed')
+      await chunks.clearDamage(tx, backupId, row.started_at)
       await operations.finish(tx, backupId, KINDS, 'succeeded')
       return incidents.resolve(tx, backupId, 'a later receipt passed', RECEIPT_INCIDENT)
     }
-    const message = `the backup did not prove itself: ${failed.name}: ${failed.detail}`.slice(0, 2_000)
-    await operations.finish(tx, backupId, KINDS, 'failed', { message, errorCode: 'invalid' })
+    const { name, detail } = (failed ?? open)!
+    const what = failed ? 'the backup did not prove itself' : 'the backup could not be verified'
+    const message = `${what}: ${name}: ${detail}`.slice(0, 2_000)
+    await receipts.finish(tx, receiptId, 'failed', failed ? detail : `it could not be verified: ${detail}`)
+    await operations.finish(tx, backupId, KINDS, 'failed', { message, errorCode: failed ? 'invalid' : 'unavailable' })
     await incidents.open(tx, { strandId: backupId, kind: RECEIPT_INCIDENT, step: 'record', message })
   })
 }

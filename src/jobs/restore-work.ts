@@ -8,6 +8,7 @@ import type { InstanceSpec } from '../drivers/compute/compute.ts'
 import { CloudError } from '../model/errors.ts'
 import type { BackupId } from '../model/ids.ts'
 import * as restores from '../store/restores.ts'
+import { noteDamage } from './blob-damage.ts'
 import type { StepContext, StrandState } from './engine/strand.ts'
 import type { WorkerTools } from './tools.ts'
 
@@ -27,6 +28,7 @@ export type RestoreLook =
 const RestoreOutcome = z.object({ diskBytes: z.number(), writtenBytes: z.number(), chunks: z.number(), ms: z.number() })
 export type RestoreOutcome = z.infer<typeof RestoreOutcome>
 
+const SAYS_NOTHING = 'it failed without saying why'
 const WATCH_MS = 500
 const STARTS_MAX = 5
 /** How long a store may be away: longer than a restart or a failover of it takes. */
@@ -48,11 +50,11 @@ export async function lookAfterRestore(context: StepContext<WorkerTools>, input:
     case 'done':
       return { kind: 'written', outcome: RestoreOutcome.parse(task.value) }
     case 'failed': {
-      const { code, message } = task.error ?? { code: 'unavailable', message: 'it failed without saying why' }
+      const { code, message, blob } = task.error ?? { code: 'unavailable' as const, message: SAYS_NOTHING }
       const time = (await tools.now(context.db)).getTime()
       const since = typeof state.failingSince === 'number' ? state.failingSince : time
       if (code !== 'unavailable' || time - since > PATIENCE_MS)
-        return fail(context, input, new CloudError(code, message))
+        return fail(context, input, new CloudError(code, message, blob ? { blob } : {}))
       await tools.tasks.reset(input.taskId)
       const failures = typeof state.failures === 'number' ? state.failures + 1 : 1
       const ms = Math.min(RETRY_MS_MAX, RETRY_MS_FIRST * 2 ** (failures - 1))
@@ -95,7 +97,10 @@ async function start(
 
 const mib = (bytes: number): number => Math.floor(bytes / 2 ** 20)
 
+/** Damage that it met is noted, so that no later backup is made of it. */
 async function fail(context: StepContext<WorkerTools>, input: RestoreInput, error: CloudError): Promise<RestoreLook> {
+  const { blob } = error.details
+  if (blob) await noteDamage(context.db, blob)
   await forgetRestore(context.tools, input)
   return { kind: 'failed', error }
 }

@@ -2,7 +2,7 @@
 import type { ComputeDriver } from '../drivers/compute/compute.ts'
 import type { ObjectsDriver } from '../drivers/objects/objects.ts'
 import type { TaskProgramName } from '../drivers/tasks/tasks.ts'
-import type { ErrorCode } from '../model/errors.ts'
+import type { DamagedBlob, ErrorCode } from '../model/errors.ts'
 import type { BackupId, HostId, InstanceId } from '../model/ids.ts'
 import type { ListedChunk, StoredChunk } from '../store/backup-chunks.ts'
 import type { Db } from '../store/db.ts'
@@ -22,7 +22,7 @@ export interface TaskStatus {
   percent: number | null
   message: string | null
   value?: unknown
-  error?: { code: ErrorCode; message: string }
+  error?: { code: ErrorCode; message: string; blob?: DamagedBlob }
 }
 
 /** What an upload is told and hands over besides its input, as files of the host; and keys, which only it opens. */

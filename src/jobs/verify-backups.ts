@@ -21,8 +21,8 @@ export interface VerifySettings {
 
 /** What failed is tried again the next day: the cause may have been the host's. */
 const RETRY_HOURS = 24
-/** Looked at in one round: the newest may be too large for the room that is left. */
-const CANDIDATES = 20
+/** Of a host in one round; only the first is begun, unless it is deleted or asked for just then. */
+const CANDIDATES = 5
 
 export const verifyBackups = (settings: VerifySettings): Reconciler<ReconcilerTools> => ({
   name: 'backups.verify',
@@ -33,17 +33,24 @@ export const verifyBackups = (settings: VerifySettings): Reconciler<ReconcilerTo
     const free = await freeHosts(db, own)
     if (free.length === 0) return
     const freshness = { freshDays: settings.receiptDays, retryHours: RETRY_HOURS }
-    for (const backupId of await receipts.unproven(db, freshness, CANDIDATES)) {
-      const backup = await restores.getBackup(db, backupId)
-      const inRegion = free.filter(({ regionId }) => regionId === backup.origin.regionId)
-      if ('reason' in choosePlace(inRegion, backup.origin)) continue
-      // One a round: the next round sees what this one took.
-      return db
-        .transaction()
-        .execute(async (tx) => void (await beginReceipt(tx, backup, { isScheduled: true, requestId: null })))
-        .catch(unlessConflict)
+    for (const host of free) {
+      for (const backupId of await receipts.unproven(db, freshness, roomOf(host), CANDIDATES)) {
+        const backup = await restores.getBackup(db, backupId)
+        if ('reason' in choosePlace([host], backup.origin)) continue
+        // One a round: the next round sees what this one took.
+        return db
+          .transaction()
+          .execute(async (tx) => void (await beginReceipt(tx, backup, { isScheduled: true, requestId: null })))
+          .catch(unlessConflict)
+      }
     }
   },
+})
+
+const roomOf = (host: hosts.HostRow): receipts.Room => ({
+  regionId: host.regionId,
+  memoryMib: host.memoryMib === null ? null : host.memoryMib - host.usedMemoryMib,
+  vcpus: host.vcpus === null ? null : host.vcpus - host.usedVcpus,
 })
 
 async function freeHosts(db: ReconcilerTools['db'], own: ReconcilerTools['hosts']): Promise<hosts.HostRow[]> {

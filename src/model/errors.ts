@@ -40,7 +40,14 @@ export interface CloudErrorDetails {
   retryAfterSeconds?: number
   /** The state that forbids it, for `conflict`. */
   state?: InstanceState | 'suspended'
+  /** What of the store is damaged. */
+  blob?: DamagedBlob
   cause?: unknown
+}
+
+export interface DamagedBlob {
+  id: string
+  kind: 'missing' | 'damaged'
 }
 
 /** The message is for the user and says what to do; the cause is for us. */

@@ -12,6 +12,7 @@ import type { Manifest } from '../drivers/backups/manifest.ts'
 import { readChunk, readManifest } from '../drivers/backups/reader.ts'
 import { BACKUP_DAMAGED } from '../drivers/backups/work.ts'
 import type { ObjectsDriver } from '../drivers/objects/objects.ts'
+import { noteDamage } from '../jobs/blob-damage.ts'
 import { layoutQcow2, type Qcow2Layout, type Qcow2Part } from '../lib/qcow2.ts'
 import { CHUNK_BYTES } from '../model/backup.ts'
 import { CloudError } from '../model/errors.ts'
@@ -67,6 +68,11 @@ interface Opened {
 
 export function createBackupImages({ db, objects, masterKey, warn }: BackupImagesOptions): BackupImages {
   const pool = createCryptPool()
+  const explained = (error: unknown): unknown => {
+    const blob = error instanceof CloudError ? error.details.blob : undefined
+    if (blob) noteDamage(db, blob).catch((failure) => warn(`cannot note that blob ${blob.id} is damaged`, failure))
+    return asS3Error(error)
+  }
   /** Manifests never change, so those read last are kept: who downloads in ranges asks for the same one often. */
   const kept = new Map<string, Promise<Opened>>()
   let sending = 0
@@ -116,6 +122,7 @@ export function createBackupImages({ db, objects, masterKey, warn }: BackupImage
         try {
           for (let piece = first; !piece.done; piece = await pieces.next()) await outlet.write(piece.value)
         } catch (error) {
+          explained(error)
           if (!signal.aborted && !target.destroyed) warn(`cannot send the rest of ${opened.manifest.backupId}`, error)
           throw error
         } finally {
@@ -188,7 +195,7 @@ async function bytesOf(part: Qcow2Part, plainOf: (chunk: number) => Promise<Buff
 }
 
 /** That a backup is damaged is nothing its reader could have done otherwise; the log gets the chain. */
-const explained = (error: unknown): unknown =>
+const asS3Error = (error: unknown): unknown =>
   error instanceof CloudError && error.code === BACKUP_DAMAGED
     ? new S3Error('InternalError', undefined, { cause: error })
     : error

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
+import { sql } from 'kysely'
 import { testDatabase } from '../../test/database.ts'
 import { make } from '../../test/make.ts'
 import { runPolicies } from '../jobs/run-policies.ts'
@@ -9,7 +10,7 @@ import { SCOPES } from '../model/scopes.ts'
 import * as chunks from '../store/backup-chunks.ts'
 import * as keys from '../store/backup-keys.ts'
 import * as backupRows from '../store/backups.ts'
-import { type Db, execute } from '../store/db.ts'
+import { type Db, execute, now } from '../store/db.ts'
 import * as hosts from '../store/hosts.ts'
 import * as policies from './backup-policies.ts'
 import * as backups from './backups.ts'
@@ -342,6 +343,51 @@ test('each firing happens once, and what was missed is made up for once', async 
   await run()
   await run()
   assert.equal((await backups.list(ctx)).total, 2)
+})
+
+test('a clock that goes forth and back repeats no firing, and puts none off', async (t) => {
+  const { ctx, db, instance, advance } = await world(t)
+  const id = await instance()
+  const run = () => runPolicies.run({ db }, new AbortController().signal)
+  const { nextAt } = await policies.set(ctx, id, { enabled: true, time: '02:00' })
+  await advance(DAY_MS)
+  await run()
+  const { items } = await backups.list(ctx)
+  await complete(db, items[0]!.id, [])
+
+  await advance(-DAY_MS)
+  await policies.set(ctx, id, { time: '03:00' })
+  assert.deepEqual((await policies.set(ctx, id, { time: '02:00' })).nextAt, nextAt, 'due once more')
+  const other = await instance()
+  await policies.set(ctx, other, { enabled: true, time: '02:00' })
+  await advance(DAY_MS)
+  await run()
+  assert.equal((await backups.list(ctx, { instance: id })).total, 1)
+  assert.equal((await backups.list(ctx, { instance: other })).total, 1, 'and nobody waits because of it')
+  assert.ok((await policies.get(ctx, id))!.nextAt! > nextAt!)
+
+  await complete(db, (await backups.list(ctx, { instance: other })).items[0]!.id, [])
+  await advance(365 * DAY_MS)
+  await policies.set(ctx, other, { time: '04:00' })
+  await advance(-364 * DAY_MS)
+  await run()
+  const leftMs = (await policies.get(ctx, other))!.nextAt!.getTime() - (await now(db)).getTime()
+  assert.ok(leftMs > 0 && leftMs <= DAY_MS, `${leftMs} ms`)
+})
+
+test('a backup that cannot be begun keeps no other from being made', async (t) => {
+  const { ctx, db, instance, advance } = await world(t)
+  const [bad, good] = [await instance(), await instance()]
+  for (const id of [bad, good]) await policies.set(ctx, id, { enabled: true, time: id === bad ? '01:00' : '01:30' })
+  await advance(DAY_MS)
+  await sql`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NEW.instance_id = TG_ARGV[0] THEN RAISE EXCEPTION 'no'; END IF; RETURN NEW; END $$`.execute(db)
+  await sql`CREATE TRIGGER refuse BEFORE INSERT ON backup FOR EACH ROW EXECUTE FUNCTION refuse(${sql.lit(bad)})`.execute(
+    db,
+  )
+  await assert.rejects(runPolicies.run({ db }, new AbortController().signal), new RegExp(bad))
+  assert.equal((await backups.list(ctx, { instance: good })).total, 1)
+  assert.equal((await backups.list(ctx, { instance: bad })).total, 0)
 })
 
 test('nothing fires while the instance cannot be backed up; afterwards once', async (t) => {

@@ -195,6 +195,17 @@ export async function sweep(tx: Db, accountId: AccountId, graceMinutes: number):
   return chunks.length === SWEPT_AT_ONCE
 }
 
+/** What was found spoilt before `since` is whole again: all of the backup was read and verified from then on. */
+export async function clearDamage(tx: Db, id: BackupId, since: Date): Promise<void> {
+  const { rows } = await sql<{ chunks: number[] }>`
+    UPDATE backup SET damaged_at = NULL, damage = NULL
+    WHERE id = ${id} AND damaged_at < ${since} AND chunks IS NOT NULL RETURNING chunks`.execute(tx)
+  if (!rows[0]) return
+  await sql`UPDATE backup_chunk SET damaged_at = NULL
+    WHERE number = ANY (${rows[0].chunks}::bigint[]) AND damaged_at < ${since}`.execute(tx)
+  await announce(tx, id)
+}
+
 /** Notes what is spoilt or gone: no later backup is made of it, and those that are show it. */
 export async function noteDamage(db: Db, blobIds: readonly string[], what: string): Promise<void> {
   const { rows: chunks } = await sql<{ number: number }>`

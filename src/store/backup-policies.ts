@@ -83,11 +83,11 @@ const DUE = sql`p.enabled AND p.next_at <= cloud_now() AND i.delete_requested_at
   AND i.host_id IS NOT NULL
   AND NOT EXISTS (SELECT FROM backup b WHERE b.instance_id = i.id AND b.state = 'creating')`
 
-/** Instances with a firing that is due, longest first. */
-export async function due(db: Db, limit: number): Promise<InstanceId[]> {
+/** Instances with a firing that is due, longest first, but for those `except`. */
+export async function due(db: Db, limit: number, except: readonly InstanceId[] = []): Promise<InstanceId[]> {
   const { rows } = await sql<{ id: InstanceId }>`
     SELECT i.id FROM backup_policy p JOIN instance i ON i.id = p.instance_id
-    WHERE ${DUE} ORDER BY p.next_at LIMIT ${limit}`.execute(db)
+    WHERE ${DUE} AND NOT i.id = ANY (${except}) ORDER BY p.next_at LIMIT ${limit}`.execute(db)
   return rows.map(({ id }) => id)
 }
 
@@ -99,6 +99,33 @@ export async function findDue(tx: Db, instanceId: InstanceId): Promise<(BackupPo
   )
   const policy = rows.length > 0 ? await find(tx, instanceId) : null
   return policy?.nextAt ? { ...policy, nextAt: policy.nextAt } : null
+}
+
+/**
+ * Instances whose next moment lies further away than any schedule has it: the clock was wrong when it was set, and
+ * nothing would fire until then.
+ */
+export async function strayed(db: Db, limit: number): Promise<InstanceId[]> {
+  const { rows } = await sql<{ id: InstanceId }>`
+    SELECT instance_id AS id FROM backup_policy
+    WHERE enabled AND next_at > cloud_now() + CASE frequency WHEN 'daily' THEN interval '1 day' ELSE interval '7 days' END
+    LIMIT ${limit}`.execute(db)
+  return rows.map(({ id }) => id)
+}
+
+/** The next moment as the clock has it now. The instance's row must be locked. */
+export async function setAnew(tx: Db, instanceId: InstanceId): Promise<void> {
+  const policy = await find(tx, instanceId)
+  if (!policy?.schedule.enabled) return
+  const nextAt = nextMoment(policy.schedule, await now(tx))
+  await tx.updateTable('backup_policy').set({ next_at: nextAt }).where('instance_id', '=', instanceId).execute()
+}
+
+/** Whether this firing became a backup already: a clock that went back makes it due again. */
+export async function hasFired(tx: Db, instanceId: InstanceId, at: Date): Promise<boolean> {
+  const { rows } = await sql`
+    SELECT FROM backup WHERE instance_id = ${instanceId} AND policy_due_at = ${at}`.execute(tx)
+  return rows.length > 0
 }
 
 /** The firing was done. However many were missed, the next one lies in the future. */

@@ -51,7 +51,10 @@ export interface Backup {
   pointAt: Date | null
   completedAt: Date | null
   expiresAt: Date | null
-  /** The last one that came to an end, or the one under way when it is the first. Fresh: passed, and not long ago. */
+  /**
+   * The last one that told something, or the one under way when there is none. One that failed although no check did,
+   * because the host or the store was in trouble, tells nothing. Fresh: passed, and not long ago.
+   */
   receipt: { id: ReceiptId; state: ReceiptState; finishedAt: Date | null; isFresh: boolean } | null
   /** When it was last proven to restore; null when it never was, or no longer does. */
   verifiedAt: Date | null
@@ -86,7 +89,8 @@ const select = (receiptDays: number): RawBuilder<unknown> => sql`
     ) o ON true
     LEFT JOIN LATERAL (SELECT id, state, finished_at,
         state = 'passed' AND (b.damaged_at IS NULL OR started_at > b.damaged_at) AS holds FROM receipt
-      WHERE backup_id = b.id ORDER BY state = 'running', number DESC LIMIT 1) r ON true`
+      WHERE backup_id = b.id AND (state <> 'failed' OR checks @> '[{"outcome": "failed"}]')
+      ORDER BY state = 'running', number DESC LIMIT 1) r ON true`
 
 const asBackup = ({ receiptId, receiptState, receiptFinishedAt, isFresh, ...row }: Row): Backup => ({
   ...row,

@@ -248,11 +248,29 @@ export interface Freshness {
   retryHours: number
 }
 
-/** Completed backups without a fresh receipt, newest first; one that will expire within the hour is let go. */
-export async function unproven(db: Db, { freshDays, retryHours }: Freshness, limit: number): Promise<BackupId[]> {
+/** Room for a machine; null = as much as is wanted. */
+export interface Room {
+  regionId: string
+  memoryMib: number | null
+  vcpus: number | null
+}
+
+/**
+ * Completed backups without a fresh receipt whose machine fits the room, newest first; one that will expire within the
+ * hour is let go.
+ */
+export async function unproven(
+  db: Db,
+  { freshDays, retryHours }: Freshness,
+  { regionId, memoryMib, vcpus }: Room,
+  limit: number,
+): Promise<BackupId[]> {
   const { rows } = await sql<{ id: BackupId }>`
     SELECT id FROM backup
-    WHERE state = 'completed' AND (expires_at IS NULL OR expires_at > cloud_now() + interval '1 hour')
+    WHERE state = 'completed' AND origin->>'regionId' = ${regionId}
+      AND (${memoryMib}::bigint IS NULL OR (origin->>'memoryMib')::bigint <= ${memoryMib})
+      AND (${vcpus}::bigint IS NULL OR (origin->>'vcpus')::bigint <= ${vcpus})
+      AND (expires_at IS NULL OR expires_at > cloud_now() + interval '1 hour')
       AND NOT EXISTS (
         SELECT 1 FROM receipt WHERE backup_id = backup.id AND (
           receipt.state = 'running'

@@ -1,10 +1,11 @@
 /** Restores and receipts of the whole cloud in this process: simulated machines, but real tasks and a real object store. */
 import assert from 'node:assert/strict'
-import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import type { HostFacts } from '../../src/drivers/compute/compute.ts'
 import { CloudError, type ErrorCode } from '../../src/model/errors.ts'
-import type { InstanceId } from '../../src/model/ids.ts'
+import { type InstanceId, newIdentity } from '../../src/model/ids.ts'
 import { SCOPES } from '../../src/model/scopes.ts'
 import * as backups from '../../src/services/backups.ts'
 import type { Ctx } from '../../src/services/ctx.ts'
@@ -17,8 +18,8 @@ import * as hosts from '../../src/store/hosts.ts'
 import { type Cloud, startCloud } from '../cloud.ts'
 import { eventually } from '../eventually.ts'
 
-async function world(t: TestContext, env: NodeJS.ProcessEnv = {}) {
-  const cloud = await startCloud(t, { simulator: { bootMs: 5, shutdownMs: 5 }, env })
+async function world(t: TestContext, env: NodeJS.ProcessEnv = {}, facts: Partial<HostFacts> = {}) {
+  const cloud = await startCloud(t, { simulator: { bootMs: 5, shutdownMs: 5, facts }, env })
   const [account] = (await accounts.list(cloud.db, { limit: 1, offset: 0 })).items
   const ctx: Ctx = {
     db: cloud.db,
@@ -139,6 +140,107 @@ test('damaged bytes fail the restore and leave the old disk', async (t) => {
   assert.equal((await backups.get(ctx, backup.id)).verifiedAt, null)
   const incidents = await ctx.db.selectFrom('incident').selectAll().where('kind', '=', 'receipt').execute()
   assert.equal(incidents.length, 1)
+})
+
+test('damage that a receipt meets is noted, goes into no later backup, and is over when the bytes are back', async (t) => {
+  const { cloud, ctx, id, backup } = await world(t)
+  const chunk = await ctx.db.selectFrom('backup_chunk').selectAll().executeTakeFirstOrThrow()
+  const name = chunk.blob_id.replaceAll('-', '')
+  const file = (await blobFiles(cloud)).find((path) => path.endsWith(name))!
+  const whole = await readFile(file)
+  const proved = async (ref: string) => ends(ctx, (await receipts.verify(ctx, ref)).operation.id)
+  assert.equal(await proved(backup.id), 'succeeded')
+  await writeFile(file, Buffer.concat([whole.subarray(0, -1), Buffer.of(whole.at(-1)! ^ 1)]))
+
+  assert.equal(await proved(backup.id), 'failed')
+  const bad = await backups.get(ctx, backup.id)
+  assert.match(bad.damage ?? '', /a part of it is damaged/)
+  assert.deepEqual([bad.receipt?.state, bad.verifiedAt], ['failed', null])
+  const later = await backUp(ctx, id)
+  assert.equal(later.addedBytes, later.storedBytes, 'the chunk was brought once more')
+  assert.equal(await proved(later.id), 'succeeded')
+  assert.notEqual((await backups.get(ctx, backup.id)).damage, null, 'the other one is as it was')
+
+  await writeFile(file, whole)
+  assert.equal(await proved(backup.id), 'succeeded')
+  const mended = await backups.get(ctx, backup.id)
+  assert.deepEqual([mended.damage, mended.damagedAt, mended.receipt?.isFresh], [null, null, true])
+  const rows = await ctx.db.selectFrom('backup_chunk').select('damaged_at').execute()
+  assert.ok(rows.every(({ damaged_at }) => damaged_at === null))
+})
+
+test('a download that meets damage notes it too', async (t) => {
+  const { cloud, ctx, backup } = await world(t)
+  const { url } = (await cloud.call<{ url: string }>('GET', `/havn/v1/backups/${backup.id}/download`)).body
+  assert.equal((await fetch(url)).status, 200)
+  const chunk = await ctx.db.selectFrom('backup_chunk').selectAll().executeTakeFirstOrThrow()
+  const name = chunk.blob_id.replaceAll('-', '')
+  await rm((await blobFiles(cloud)).find((path) => path.endsWith(name))!)
+  const cut = await fetch(url).then(
+    (answer) =>
+      answer.arrayBuffer().then(
+        () => answer.status,
+        () => 'cut',
+      ),
+    () => 'cut',
+  )
+  assert.ok(cut === 500 || cut === 'cut', String(cut))
+  await eventually('it is noted', async () => (await backups.get(ctx, backup.id)).damagedAt !== null)
+})
+
+test('a host in trouble says nothing about a backup: what proved it before still holds', async (t) => {
+  const facts: { diskFreeBytes?: number } = {}
+  const { ctx, id, backup } = await world(t, {}, facts)
+  const verify = async () => {
+    const { receipt, operation } = await receipts.verify(ctx, backup.id)
+    await ends(ctx, operation.id)
+    return receipts.get(ctx, receipt.id)
+  }
+  facts.diskFreeBytes = 1024
+  const first = await verify()
+  assert.equal(first.state, 'failed')
+  assert.match(first.stateReason ?? '', /^it could not be verified: the host has 0 MiB of disk left/)
+  assert.deepEqual(first.checks[0]?.outcome, 'unknown')
+  assert.equal((await backups.get(ctx, backup.id)).receipt, null, 'unproven, not bad')
+
+  delete facts.diskFreeBytes
+  assert.equal((await verify()).state, 'passed')
+  const proven = await backups.get(ctx, backup.id)
+  facts.diskFreeBytes = 1024
+  assert.equal((await verify()).state, 'failed')
+  const after = await backups.get(ctx, backup.id)
+  assert.deepEqual([after.receipt, after.verifiedAt], [proven.receipt, proven.verifiedAt])
+
+  await stop(ctx, id)
+  const { operation } = await restores.restore(ctx, id, backup.id)
+  assert.equal(await ends(ctx, operation.id), 'failed')
+  assert.match((await instances.get(ctx, id)).stateReason ?? '', /^the restore failed: the host has 0 MiB of disk left/)
+})
+
+test('what no host has room for keeps nothing else from being proved', async (t) => {
+  const { cloud, ctx, backup } = await world(t, { HAVN_VERIFY: 'on' }, { memoryMib: 3 * 2048 })
+  const { origin, ...row } = await ctx.db.selectFrom('backup').selectAll().executeTakeFirstOrThrow()
+  for (let count = 0; count < 25; count++) {
+    const { number: _, ...copy } = row
+    await ctx.db
+      .insertInto('backup')
+      .values({
+        ...copy,
+        ...newIdentity('backup'),
+        short_id: `bk-large${String(count).padStart(3, '0')}`,
+        origin: JSON.stringify({ ...origin, memoryMib: 1_000_000 }),
+        completed_at: new Date(Date.now() + 60_000),
+      })
+      .execute()
+  }
+  await eventually(
+    'it is proved',
+    async () => {
+      await cloud.worker.reconcilers.runNow('backups.verify')
+      return (await backups.get(ctx, backup.id)).receipt?.isFresh
+    },
+    120_000,
+  )
 })
 
 test('a store that is away for a moment is waited for', async (t) => {

@@ -2,7 +2,7 @@
 import { CHUNK_BYTES } from '../../model/backup.ts'
 import { CloudError } from '../../model/errors.ts'
 import type { BackupId } from '../../model/ids.ts'
-import { BlobDamaged, type BlobId, type ObjectsDriver } from '../objects/objects.ts'
+import { BlobDamaged, type BlobId, BlobMissing, type ObjectsDriver } from '../objects/objects.ts'
 import { loadBlob, type Patience } from './blobs.ts'
 import type { Crypt } from './crypt.ts'
 import { EnvelopeDamaged } from './envelope.ts'
@@ -23,7 +23,7 @@ export function readManifest(
   { backupId, manifestBlobId, manifestBytes }: ManifestPlace,
   patience: Patience,
 ): Promise<Manifest> {
-  return explained(`the manifest of backup ${backupId}`, async () => {
+  return explained(`the manifest of backup ${backupId}`, manifestBlobId, async () => {
     if (manifestBytes > MANIFEST_MAX_BYTES) throw new EnvelopeDamaged('is too large')
     return openManifest(keys, backupId, await loadBlob(objects, manifestBlobId, manifestBytes, patience))
   })
@@ -40,17 +40,18 @@ export async function readChunk(
   const chunk = manifest.at(index)
   if (!chunk) throw new Error(`chunk ${index} of backup ${manifest.backupId} is a hole`)
   const what = `chunk ${index} of backup ${manifest.backupId} (disk from byte ${index * CHUNK_BYTES}, blob ${chunk.blobId})`
-  return explained(what, async () => {
+  return explained(what, chunk.blobId, async () => {
     const sealed = await loadBlob(objects, chunk.blobId, chunk.storedBytes, patience)
     return crypt.open(chunk.digest, sealed, chunkLength(manifest.diskBytes, index))
   })
 }
 
-async function explained<T>(what: string, work: () => Promise<T>): Promise<T> {
+async function explained<T>(what: string, id: BlobId, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (cause) {
     if (!(cause instanceof BlobDamaged || cause instanceof EnvelopeDamaged)) throw cause
-    throw new CloudError(BACKUP_DAMAGED, `${what} is damaged`, { cause })
+    const kind = cause instanceof BlobMissing ? 'missing' : 'damaged'
+    throw new CloudError(BACKUP_DAMAGED, `${what} is damaged`, { cause, blob: { id, kind } })
   }
 }

@@ -6,7 +6,7 @@ import { link, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readJson, syncFolder, writeFileAtomically } from '../../lib/files.ts'
 import { identityOf, isAlive, type ProcessIdentity } from '../../lib/process-identity.ts'
-import { CloudError, describeError, type ErrorCode } from '../../model/errors.ts'
+import { CloudError, type DamagedBlob, describeError, type ErrorCode } from '../../model/errors.ts'
 
 export interface TaskFolders {
   /** Empty at every start. */
@@ -24,7 +24,13 @@ export interface TaskInput {
   program: string
   input: unknown
 }
-export type TaskResult = { ok: true; value: unknown } | { ok: false; error: { code: ErrorCode; message: string } }
+export interface TaskError {
+  code: ErrorCode
+  message: string
+  /** What of the store is damaged, where it is that. */
+  blob?: DamagedBlob
+}
+export type TaskResult = { ok: true; value: unknown } | { ok: false; error: TaskError }
 export interface TaskProgress {
   percent: number
   message: string
@@ -96,9 +102,12 @@ export async function runTask(folder: string, programs: Readonly<Record<string, 
 /** Programs bury it in a hundred lines, and it is the one thing that whoever runs Havn can mend at once. */
 const DISK_FULL = /ENOSPC|EDQUOT|No space left on device|Disk quota exceeded/
 
-function explain(error: unknown, folder: string): { code: ErrorCode; message: string } {
+function explain(error: unknown, folder: string): TaskError {
   const message = describeError(error)
-  if (error instanceof CloudError) return { code: error.code, message }
+  if (error instanceof CloudError) {
+    const { blob } = error.details
+    return { code: error.code, message, ...(blob && { blob }) }
+  }
   if (!DISK_FULL.test(message)) return { code: 'unavailable', message }
   return { code: 'unavailable', message: `the disk under ${folder} is full: free some space, then try again` }
 }

@@ -10,8 +10,17 @@ import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readJson, writeFileAtomically } from '../../lib/files.ts'
 import { bootId, identityOf, isAlive, type ProcessIdentity, sessionMembers } from '../../lib/process-identity.ts'
-import { CloudError, type ErrorCode } from '../../model/errors.ts'
-import { INPUT, lastClaim, PROGRESS, RESULT, type TaskInput, type TaskProgress, type TaskResult } from './child.ts'
+import { CloudError } from '../../model/errors.ts'
+import {
+  INPUT,
+  lastClaim,
+  PROGRESS,
+  RESULT,
+  type TaskError,
+  type TaskInput,
+  type TaskProgress,
+  type TaskResult,
+} from './child.ts'
 
 export interface TaskStatus {
   /** `vanished`: it was started and ended without a result (killed, power cut); `ensureStarted` starts it again. */
@@ -19,7 +28,7 @@ export interface TaskStatus {
   percent: number | null
   message: string | null
   value?: unknown
-  error?: { code: ErrorCode; message: string }
+  error?: TaskError
 }
 export type TaskProgramName = 'image-build' | 'image-import' | 'image-from-backup' | 'backup-upload' | 'backup-restore'
 

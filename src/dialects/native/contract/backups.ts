@@ -61,7 +61,12 @@ export type BackupAccepted = z.infer<typeof BackupAccepted>
 
 export const CreateBackup = z
   .strictObject({
-    label: z.string().trim().max(255).optional(),
+    label: z
+      .string()
+      .trim()
+      .max(255)
+      .regex(/^[^\p{Cc}]*$/u, 'must not hold control characters') // it is shown on terminals
+      .optional(),
     retentionDays: z.int().min(1).max(3650).optional().describe("default: as the instance's policy says, or 14"),
   })
   .meta({ id: 'CreateBackup' })
