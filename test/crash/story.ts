@@ -1,6 +1,7 @@
 /** What the crash tests tell again and again, each time with another fault, and what stories share. */
 import type { BackupId, InstanceId } from '../../src/model/ids.ts'
 import * as instances from '../../src/services/instances.ts'
+import * as snapshots from '../../src/services/snapshots.ts'
 import type { Db } from '../../src/store/db.ts'
 import type { World } from './world.ts'
 
@@ -70,3 +71,8 @@ export const strandEnds = (world: World, id: string) =>
   })
 
 export const forgetOperations = (db: Db) => db.deleteFrom('operation').execute()
+
+/** How snapshots are asked for where nothing else matters. */
+export const TAKE = { needs: 'any', uniqueName: true, max: 10 } as const
+export const statesOfSnapshots = async (world: World, id: InstanceId) =>
+  (await snapshots.list(world.ctx, id)).items.map(({ name, state }) => `${name} ${state}`)
