@@ -17,7 +17,7 @@ import { type S3, startS3 } from '../src/main/s3.ts'
 import { startWorker, type Worker } from '../src/main/worker.ts'
 import type { Credentials } from '../src/services/accounts.ts'
 import { type Db, execute } from '../src/store/db.ts'
-import { emptyDatabase } from './database.ts'
+import { testDatabase } from './database.ts'
 
 export interface Cloud {
   apiUrl: string
@@ -65,7 +65,7 @@ export async function startCloud(
   options: CloudOptions = {},
 ): Promise<Cloud> {
   const cleanups: (() => Promise<void>)[] = []
-  const { url: databaseUrl } = await emptyDatabase({ after: (fn) => void cleanups.push(fn) })
+  const { url: databaseUrl } = await testDatabase({ after: (fn) => void cleanups.push(fn) })
   const home = await mkdtemp(join(tmpdir(), 'havn-test-'))
   const config = readConfig({
     HAVN_HOME: home,

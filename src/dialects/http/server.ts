@@ -255,16 +255,22 @@ function addOtherMethods(scope: FastifyInstance, dialect: Dialect): void {
 
 function registerDocs(app: FastifyInstance, dialects: readonly Dialect[]): void {
   for (const dialect of dialects) {
-    const document = openApi(dialect)
-    const json = JSON.stringify(document)
-    const page = docsPage(dialect, document)
-    app.get(`/openapi/${dialect.name}.json`, (_request, reply) => reply.type(JSON_TYPE).send(json))
-    app.get(`/docs/${dialect.name}`, (_request, reply) => reply.type('text/html; charset=utf-8').send(page))
+    // When somebody asks: the making of all of them would be most of the time that a start takes.
+    const document = once(() => openApi(dialect))
+    const json = once(() => JSON.stringify(document()))
+    const page = once(() => docsPage(dialect, document()))
+    app.get(`/openapi/${dialect.name}.json`, (_request, reply) => reply.type(JSON_TYPE).send(json()))
+    app.get(`/docs/${dialect.name}`, (_request, reply) => reply.type('text/html; charset=utf-8').send(page()))
   }
   const index = docsIndex(dialects)
   // Who opens the origin in a browser finds the way.
   app.get('/', (_request, reply) => reply.redirect('/docs'))
   app.get('/docs', (_request, reply) => reply.type('text/html; charset=utf-8').send(index))
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined
+  return () => (made ??= { value: make() }).value
 }
 
 /** A change or a look at a secret that was refused after the caller was known, or a credential that was wrong, is on record; 429s are not. */

@@ -23,9 +23,9 @@ export async function ensureLayout(folder: string): Promise<void> {
   }
   await mkdir(blobs, { recursive: true, mode: 0o700 })
   for (const first of HEX) {
-    await mkdir(join(blobs, first), { recursive: true, mode: 0o700 })
+    await ensureFolder(join(blobs, first))
     const seconds = HEX.flatMap((high) => HEX.map((low) => high + low))
-    await Promise.all(seconds.map((second) => mkdir(join(blobs, first, second), { recursive: true, mode: 0o700 })))
+    await Promise.all(seconds.map((second) => ensureFolder(join(blobs, first, second))))
     await syncFolder(join(blobs, first))
   }
   await syncFolder(blobs)
@@ -33,3 +33,9 @@ export async function ensureLayout(folder: string): Promise<void> {
   await syncFolder(dirname(folder))
   await writeFileAtomically(join(folder, 'format.json'), `${JSON.stringify({ layout: LAYOUT })}\n`)
 }
+
+/** `recursive` would look at every parent again, four thousand times. */
+const ensureFolder = (path: string): Promise<void> =>
+  mkdir(path, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
