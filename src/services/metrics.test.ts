@@ -299,7 +299,7 @@ test('curves: averages and peaks of what is, growth of what is counted, the samp
   for (let index = 0; index < 60; index++) {
     await it.sample(start + index * 10_000, {
       run: 'a',
-      cpuPercent: index < 30 ? 10 : 50,
+      cpuPercent: index < 30 ? 10.1 : 50.7,
       memoryUsedBytes: 1_000 + index,
       diskWriteOps: index * 3,
     })
@@ -312,18 +312,20 @@ test('curves: averages and peaks of what is, growth of what is counted, the samp
   assert.deepEqual(
     cpu.map(({ value, max }) => [value, max]),
     [
-      [10, 10],
-      [50, 50],
+      [10.1, 10.1],
+      [50.7, 50.7],
       [null, null],
     ],
   )
   const hour = await metrics.series(it.ctx, it.id, { metric: 'cpuPercent', step: 'hour', ...span })
-  assert.deepEqual(hour, [{ from: span.from, to: span.to, value: 30, max: 50 }])
+  assert.deepEqual(hour, [{ from: span.from, to: span.to, value: 30.4, max: 50.7 }])
   const writes = await metrics.series(it.ctx, it.id, { metric: 'diskWriteOps', step: '5min', ...span })
   assert.deepEqual(
     writes.map(({ value }) => value),
     [29 * 3, 30 * 3, 0],
   )
+  const raw = await metrics.series(it.ctx, it.id, { metric: 'cpuPercent', step: '10s', ...span })
+  assert.deepEqual([raw[0]?.value, raw.at(-1)?.max], [10.1, 50.7], 'as measured, without digits of the storage')
   const memory = await metrics.series(it.ctx, it.id, { metric: 'memoryUsedBytes', step: '10s', ...span })
   assert.deepEqual([memory.length, memory[0]?.value, memory.at(-1)?.value], [60, 1_000, 1_059])
   const each = await metrics.series(it.ctx, it.id, { metric: 'diskWriteOps', step: '10s', ...span })

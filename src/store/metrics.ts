@@ -123,7 +123,7 @@ export async function gaugePoints(
   const max = gauge === 'cpuPercent' ? 'cpu_percent_max' : value
   if (level === '10s') {
     const { rows } = await sql<GaugePoint>`
-      SELECT measured_at AS "from", ${sql.ref(value)}::float8 AS average, ${sql.ref(value)}::float8 AS max
+      SELECT measured_at AS "from", ${asMeasured(value)} AS average, ${asMeasured(value)} AS max
       FROM metric_sample WHERE number = ${number} AND measured_at >= ${from} AND measured_at < ${to} AND NOT ended
       ORDER BY measured_at`.execute(db)
     return rows
@@ -145,9 +145,12 @@ export async function gaugePoints(
       ]
     : []
   const { rows } = await sql<GaugePoint>`
-    SELECT at AS "from", ${sql.ref(value)}::float8 AS average, ${
-      gauge === 'cpuPercent' ? sql`cpu_percent_max::float8` : sql`NULL::float8`
+    SELECT at AS "from", ${asMeasured(value)} AS average, ${
+      gauge === 'cpuPercent' ? asMeasured(max) : sql`NULL::float8`
     } AS max
     FROM (${unionAll([live, ...pages])}) points ORDER BY at`.execute(db)
   return rows
 }
+
+/** By way of a decimal: 25.6 that is kept in four bytes would come out as 25.600000381469727. */
+const asMeasured = (column: string) => sql`${sql.ref(column)}::numeric::float8`

@@ -17,7 +17,7 @@ import { limitFiles, limitsFor } from './host/cgroup.ts'
 import { parseNameservers, reservedMib } from './host/host.ts'
 import { identify, isAlive, kill, parseCpuTicks, waitForExit } from './host/process.ts'
 import { boundLog, ensureLog, readLogTail } from './log.ts'
-import { cpuPercent, createPatience } from './stats.ts'
+import { cpuPercent, createPatience, memoryUse } from './stats.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'parts-'))
 const servers: Server[] = []
@@ -90,6 +90,17 @@ test('CPU use is of all vCPUs together, of one process, never above 100', () => 
   assert.equal(cpuPercent(before, { pid: 1, ticks: 900, atMs: 2_000 }, 2), 100)
   assert.equal(cpuPercent(before, { pid: 2, ticks: 200, atMs: 2_000 }, 2), null)
   assert.equal(cpuPercent(before, before, 2), null)
+})
+
+test('memory is what the guest said lately, and null of one that never did or has fallen silent', async () => {
+  const said = (secondsAgo: number | null) => {
+    const stats = { 'stat-total-memory': 1_000, 'stat-available-memory': 400 }
+    const at = secondsAgo === null ? 0 : Math.floor(Date.now() / 1000) - secondsAgo
+    return memoryUse({ execute: async () => ({ 'last-update': at, stats }) as never })
+  }
+  assert.deepEqual(await said(5), { used: 600, total: 1_000 })
+  assert.equal(await said(null), null)
+  assert.equal(await said(120), null)
 })
 
 test('name servers a guest can reach', () => {

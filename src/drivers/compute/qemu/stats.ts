@@ -78,10 +78,16 @@ interface GuestStats {
   stats: Record<string, number>
 }
 
-/** From virtio-balloon; a guest without that driver never updates. Counters it does not know are -1 (as unsigned). */
-async function memoryUse(qmp: Qmp): Promise<{ used: number; total: number } | null> {
+/** QEMU goes on telling the last answer of a guest that has fallen silent; this old it says nothing about now. */
+const GUEST_STATS_SECONDS_MAX = 60
+
+/**
+ * From virtio-balloon; null: the guest has no such driver, or it no longer answers. Counters it does not know are -1 (as
+ * unsigned); `last-update` is by the host's clock, in seconds.
+ */
+export async function memoryUse(qmp: Pick<Qmp, 'execute'>): Promise<{ used: number; total: number } | null> {
   const answer = await qmp.execute<GuestStats>('qom-get', { path: BALLOON, property: 'guest-stats' })
-  if (!answer['last-update']) return null
+  if (Date.now() / 1000 - answer['last-update'] > GUEST_STATS_SECONDS_MAX) return null
   const total = known(answer.stats['stat-total-memory'])
   const available = known(answer.stats['stat-available-memory']) ?? known(answer.stats['stat-free-memory'])
   return total === null || available === null || available > total ? null : { used: total - available, total }
