@@ -241,6 +241,7 @@ describe('a cloud with real machines', () => {
       const before = await instance('many')
       await job('POST', '/reinstall', 'virtualServers.reinstall', { operatingSystemId: 'MICRO_1_64' })
       await until('many', 'rebuilding')
+      await eventually('its new system boots', async () => (await everybody())[2] === 'STARTING', BOOT_MS)
       await allSay('active', 'running', 'RUNNING')
       const after = await instance('many')
       const same = ({ uuid, number, ipv4, ipv6, mac, hostname }: Instance) => [uuid, number, ipv4, ipv6, mac, hostname]

@@ -31,8 +31,9 @@ const STATE: Record<InstanceState, State> = {
 /** What goes down to come up again is seen doing both. */
 const GOES_DOWN_FIRST: readonly InstanceState[] = ['rebooting', 'rebuilding']
 
-const stateOf = ({ state, startedAt }: Instance): State =>
-  GOES_DOWN_FIRST.includes(state) && startedAt !== null ? 'STOPPING' : STATE[state]
+/** What runs already and has not been seen ready yet is the new system of a reinstall. */
+const stateOf = ({ state, startedAt, provisionedAt }: Instance): State =>
+  GOES_DOWN_FIRST.includes(state) && startedAt !== null && provisionedAt !== null ? 'STOPPING' : STATE[state]
 
 const OFFERINGS = ['S', 'M', 'L', 'XL'] as const
 type Offering = (typeof OFFERINGS)[number]
