@@ -6,11 +6,12 @@ import { readChunkList } from '../src/drivers/backups/chunk-list.ts'
 import { newSealedKey, openSealedKey } from '../src/drivers/backups/keys.ts'
 import { writeKnownChunks } from '../src/drivers/backups/known-chunks.ts'
 import type { UploadOutcome } from '../src/drivers/backups/work.ts'
+import { lastClaim } from '../src/drivers/tasks/child.ts'
 import { createTasks, type TaskProgramName } from '../src/drivers/tasks/tasks.ts'
 import { pathsOf } from '../src/lib/paths.ts'
 import { waitFor } from '../src/lib/wait.ts'
 import { ensureInstallationKeys } from '../src/main/keys.ts'
-import { cpuSeconds, round, type Scope } from './tools.ts'
+import { cpuSeconds, peakMemoryMib, round, type Scope } from './tools.ts'
 
 export const MIB = 1024 * 1024
 const TASK_MS = 3_600_000
@@ -19,6 +20,8 @@ const TASK_MS = 3_600_000
 export interface Measured<T> {
   ms: number
   cpuMs: number
+  /** The most memory that a task's process ever held (resident), in MiB; null for what is no task. */
+  peakMib: number | null
   value: T
 }
 
@@ -27,7 +30,7 @@ export async function measured<T>(work: () => Promise<T>): Promise<Measured<T>> 
   const value = await work()
   const ms = performance.now() - start
   const { user, system } = process.cpuUsage(own)
-  return { ms, cpuMs: (cpuSeconds(process.pid) - cpu) * 1000 - (user + system) / 1000, value }
+  return { ms, cpuMs: (cpuSeconds(process.pid) - cpu) * 1000 - (user + system) / 1000, peakMib: null, value }
 }
 
 export const best = <T>(runs: readonly Measured<T>[]): Measured<T> => runs.reduce((a, b) => (b.ms < a.ms ? b : a))
@@ -50,10 +53,13 @@ export async function openBackupTasks(scope: Scope) {
     /** From its start to the moment its end is seen. */
     async run<T>(program: TaskProgramName, input: unknown): Promise<Measured<T>> {
       const id = `task-${++count}`
-      return measured(async () => {
+      let peakMib = 0
+      const run = await measured(async () => {
         await tasks.ensureStarted(id, program, input)
+        const { identity } = await lastClaim(join(paths.tasks, id))
         const ended = await waitFor(
           async () => {
+            peakMib = Math.max(peakMib, peakMemoryMib(identity!.pid))
             const status = await tasks.read(id)
             return status.state !== 'running' && status
           },
@@ -62,6 +68,7 @@ export async function openBackupTasks(scope: Scope) {
         if (ended?.state !== 'done') throw new Error(`${program}: ${JSON.stringify(ended)}`)
         return ended.value as T
       })
+      return { ...run, peakMib }
     },
     /** The file that tells the next upload what is in the store. */
     async know({ chunkListFile }: UploadOutcome): Promise<string> {
@@ -76,12 +83,13 @@ async function* chunksIn(file: string) {
   for await (const chunk of readChunkList(file)) if (chunk) yield chunk
 }
 
-export const COLUMNS = ['what', 'seconds', 'CPU s', 'MiB read', 'MiB stored']
+export const COLUMNS = ['what', 'seconds', 'CPU s', 'peak MiB', 'MiB read', 'MiB stored']
 
-export const row = (what: string, { ms, cpuMs }: Measured<unknown>, read?: number, stored?: number): string[] => [
+export const row = (what: string, run: Measured<unknown>, read?: number, stored?: number): string[] => [
   what,
-  round(ms / 1000, 2),
-  round(cpuMs / 1000, 2),
+  round(run.ms / 1000, 2),
+  round(run.cpuMs / 1000, 2),
+  run.peakMib === null ? '' : round(run.peakMib, 0),
   read === undefined ? '' : round(read / MIB),
   stored === undefined ? '' : round(stored / MIB),
 ]

@@ -73,6 +73,16 @@ export function memoryMib(pid: number): number {
   }
 }
 
+/** The most that was ever resident, in MiB; 0 for a process that is gone. */
+export function peakMemoryMib(pid: number): number {
+  try {
+    const match = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))
+    return Number(match?.[1] ?? 0) / 1024
+  } catch {
+    return 0
+  }
+}
+
 export const parentOf = (pid: number): number => Number(statOf(pid)?.[1] ?? 0)
 
 /** The process and all that descend from it. */
