@@ -9,7 +9,8 @@ import { type Crypt, createCryptPool } from '../drivers/backups/crypt.ts'
 import { dataChunks } from '../drivers/backups/disk-file.ts'
 import { openSealedKey } from '../drivers/backups/keys.ts'
 import type { Manifest } from '../drivers/backups/manifest.ts'
-import { readChunk, readManifest } from '../drivers/backups/reader.ts'
+import { readChunk, readManifest, slabBytes } from '../drivers/backups/reader.ts'
+import { release } from '../drivers/backups/slab.ts'
 import { BACKUP_DAMAGED } from '../drivers/backups/work.ts'
 import type { ObjectsDriver } from '../drivers/objects/objects.ts'
 import { noteDamage } from '../jobs/blob-damage.ts'
@@ -55,7 +56,7 @@ export interface BackupImagesOptions {
   warn(message: string, error?: unknown): void
 }
 
-/** Each holds up to three chunks, sealed or plain. */
+/** Each holds two chunks, sealed or plain: one on its way out, and the next. */
 const SENDING_MAX = 16
 const PATIENCE_MS = 20_000
 const KEPT_LAYOUTS = 16
@@ -100,8 +101,10 @@ export function createBackupImages({ db, objects, masterKey, warn }: BackupImage
     if (sending >= SENDING_MAX) throw new S3Error('SlowDown')
     sending++
     const gone = new AbortController()
+    const { manifest } = opened
+    const source = { objects, crypt, manifest, patience: { patienceMs: PATIENCE_MS, signal: gone.signal } }
     const pieces = piecesOf(opened, start, length, (chunk) =>
-      readChunk(objects, crypt, opened.manifest, chunk, { patienceMs: PATIENCE_MS, signal: gone.signal }),
+      readChunk(source, chunk, Buffer.allocUnsafeSlow(slabBytes(manifest, chunk))),
     )
     let isOpen = true
     const close = async () => {
@@ -120,7 +123,10 @@ export function createBackupImages({ db, objects, masterKey, warn }: BackupImage
       async sendTo(target, signal) {
         const outlet = createOutlet(target, signal)
         try {
-          for (let piece = first; !piece.done; piece = await pieces.next()) await outlet.write(piece.value)
+          for (let piece = first; !piece.done; piece = await pieces.next()) {
+            await outlet.write(piece.value)
+            release(piece.value) // only what went out is nobody's any more
+          }
         } catch (error) {
           explained(error)
           if (!signal.aborted && !target.destroyed) warn(`cannot send the rest of ${opened.manifest.backupId}`, error)

@@ -28,12 +28,18 @@ export function storeBlob(objects: ObjectsDriver, bytes: Uint8Array, patience: P
   })
 }
 
-/** All of its bytes, in memory of their own. Throws `BlobDamaged`, `BlobMissing`, `unavailable`. */
-export function loadBlob(objects: ObjectsDriver, id: BlobId, sizeBytes: number, patience: Patience): Promise<Buffer> {
+/** All of its bytes, at the beginning of `into`. Throws `BlobDamaged`, `BlobMissing`, `unavailable`. */
+export function loadBlob(
+  objects: ObjectsDriver,
+  id: BlobId,
+  sizeBytes: number,
+  patience: Patience,
+  into: Buffer = Buffer.allocUnsafeSlow(sizeBytes),
+): Promise<Buffer> {
   return patiently(patience, async () => {
     const reader = await objects.read(id, 0, sizeBytes)
     try {
-      const bytes = Buffer.allocUnsafeSlow(sizeBytes)
+      const bytes = into.subarray(0, sizeBytes)
       for (let filled = 0; filled < sizeBytes; ) {
         const read = await reader.read(bytes.subarray(filled))
         if (read === 0) throw new BlobDamaged(id, `ends at ${filled}, not at ${sizeBytes}`)

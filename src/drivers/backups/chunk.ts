@@ -15,13 +15,21 @@ export interface StoredChunk {
 export const digestOf = (keys: BackupKeys, plain: Uint8Array): Buffer =>
   createHmac('sha256', keys.digest).update(plain).digest()
 
-export const sealChunk = (keys: BackupKeys, digest: Buffer, plain: Uint8Array): Buffer =>
-  sealEnvelope({ magic: 'HVNC', key: keys.chunk, context: digest }, plain)
+/** As `sealEnvelope`: `into` may lie over the plain bytes. */
+export const sealChunk = (keys: BackupKeys, digest: Buffer, plain: Uint8Array, into?: Buffer): Buffer =>
+  sealEnvelope({ magic: 'HVNC', key: keys.chunk, context: digest }, plain, into)
 
-/** The plain bytes. Throws `EnvelopeDamaged` unless they are exactly those that were sealed under the digest. */
-export function openChunk(keys: BackupKeys, digest: Buffer, sealed: Buffer, plainBytes: number): Buffer {
-  const plain = openEnvelope({ magic: 'HVNC', key: keys.chunk, context: digest }, sealed, plainBytes)
+/**
+ * The plain bytes, as `openEnvelope` lays them down. Throws `EnvelopeDamaged` unless they are what somebody with the
+ * key sealed under the digest. That they have it, as they do unless whoever sealed them erred, is for `checkDigest`.
+ */
+export function openChunk(keys: BackupKeys, digest: Buffer, sealed: Buffer, plainBytes: number, into?: Buffer): Buffer {
+  const plain = openEnvelope({ magic: 'HVNC', key: keys.chunk, context: digest }, sealed, plainBytes, into)
   if (plain.length !== plainBytes) throw new EnvelopeDamaged(`holds ${plain.length} bytes, not ${plainBytes}`)
-  if (!timingSafeEqual(digestOf(keys, plain), digest)) throw new EnvelopeDamaged('has another digest')
   return plain
+}
+
+/** Throws `EnvelopeDamaged`. */
+export function checkDigest(keys: BackupKeys, digest: Buffer, plain: Uint8Array): void {
+  if (!timingSafeEqual(digestOf(keys, plain), digest)) throw new EnvelopeDamaged('has another digest')
 }

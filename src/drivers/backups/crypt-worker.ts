@@ -1,20 +1,29 @@
-/** The inside of a thread that names, seals and opens chunks. Answers in order. */
+/** The inside of a thread that names, seals and opens chunks where they lie. Answers in order. */
 import { createHash } from 'node:crypto'
 import { parentPort } from 'node:worker_threads'
 import { CHUNK_BYTES } from '../../model/backup.ts'
-import { digestOf, openChunk, sealChunk } from './chunk.ts'
+import { checkDigest, digestOf, openChunk, sealChunk } from './chunk.ts'
 import { EnvelopeDamaged } from './envelope.ts'
 import type { BackupKeys } from './keys.ts'
 
 export type ToCrypt = { keys: BackupKeys } & (
   | /** Answered with the digest; null for bytes that are all zeros. */ { do: 'digest'; plain: Uint8Array }
-  | /** Answered with a `Sealed`. */ { do: 'seal'; digest: Uint8Array; plain: Uint8Array }
-  /** Answered with the plain bytes, or with what is wrong with the stored ones. */
-  | { do: 'open'; digest: Uint8Array; sealed: Uint8Array; plainBytes: number }
+  | /** Answered with a `Sealed`. */ { do: 'seal'; digest: Uint8Array; slab: Uint8Array; plainBytes: number }
+  | /** Answered with the slab, the plain bytes in front, or with what is wrong with the stored ones. */ Opening
 )
+export interface Opening {
+  do: 'open'
+  digest: Uint8Array
+  slab: Uint8Array
+  sealedBytes: number
+  plainBytes: number
+  /** Somebody else compares the digest. */
+  isUnchecked: boolean
+}
 
 export interface Sealed {
-  sealed: Uint8Array
+  /** From the slab's beginning. */
+  sealedBytes: number
   /** Of the sealed bytes. */
   md5: Uint8Array
 }
@@ -27,30 +36,34 @@ const ZEROS = Buffer.alloc(CHUNK_BYTES)
 
 parentPort?.on('message', (message: ToCrypt) => {
   try {
-    const { answer, moved } = handle(message)
-    parentPort?.postMessage({ value: answer } satisfies FromCrypt, moved)
+    const value = handle(message)
+    const moved = value instanceof Uint8Array && value.buffer instanceof ArrayBuffer ? [value.buffer] : []
+    parentPort?.postMessage({ value } satisfies FromCrypt, moved)
   } catch (error) {
     const isDamaged = error instanceof EnvelopeDamaged
     parentPort?.postMessage({ error: (error as Error).message, isDamaged } satisfies FromCrypt)
   }
 })
 
-function handle(message: ToCrypt): { answer: Uint8Array | Sealed | null; moved: ArrayBuffer[] } {
+function handle(message: ToCrypt): Uint8Array | Sealed | null {
   const keys = ownKeys(message.keys)
   switch (message.do) {
     case 'digest': {
       const plain = asBuffer(message.plain)
       const isZero = plain.compare(ZEROS, 0, plain.length) === 0
-      return { answer: isZero ? null : digestOf(keys, plain), moved: [] }
+      return isZero ? null : new Uint8Array(digestOf(keys, plain))
     }
     case 'seal': {
-      const sealed = owned(sealChunk(keys, asBuffer(message.digest), asBuffer(message.plain)))
-      return { answer: { sealed, md5: createHash('md5').update(sealed).digest() }, moved: [sealed.buffer] }
+      const slab = asBuffer(message.slab)
+      const sealed = sealChunk(keys, asBuffer(message.digest), slab.subarray(0, message.plainBytes), slab)
+      return { sealedBytes: sealed.length, md5: createHash('md5').update(sealed).digest() }
     }
     case 'open': {
-      const { digest, sealed, plainBytes } = message
-      const plain = owned(openChunk(keys, asBuffer(digest), asBuffer(sealed), plainBytes))
-      return { answer: plain, moved: [plain.buffer] }
+      const { sealedBytes, plainBytes } = message
+      const [digest, slab] = [asBuffer(message.digest), asBuffer(message.slab)]
+      const plain = openChunk(keys, digest, slab.subarray(0, sealedBytes), plainBytes, slab)
+      if (!message.isUnchecked) checkDigest(keys, digest, plain)
+      return message.slab
     }
   }
 }
@@ -63,9 +76,3 @@ const ownKeys = ({ digest, chunk, manifest }: BackupKeys): BackupKeys => ({
 })
 
 const asBuffer = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-
-/** Only memory that is nobody else's can be handed over. */
-function owned(bytes: Buffer): Uint8Array<ArrayBuffer> {
-  const isWhole = bytes.byteLength === bytes.buffer.byteLength
-  return (isWhole ? bytes : new Uint8Array(bytes)) as Uint8Array<ArrayBuffer>
-}

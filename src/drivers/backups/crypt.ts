@@ -7,11 +7,22 @@ import { EnvelopeDamaged } from './envelope.ts'
 import type { BackupKeys } from './keys.ts'
 
 export interface Crypt {
-  /** Null for bytes that are all zeros. The bytes must stay as they are until this is fulfilled. */
+  /** Null for bytes that are all zeros. They must stay as they are until this is fulfilled. */
   digest(plain: Buffer): Promise<Buffer | null>
-  seal(digest: Buffer, plain: Buffer): Promise<{ sealed: Buffer; md5: Buffer }>
-  /** Takes the sealed bytes away from the caller. Throws `EnvelopeDamaged`. */
-  open(digest: Buffer, sealed: Buffer, plainBytes: number): Promise<Buffer>
+  /** Lays the sealed bytes over the plain ones at the slab's beginning. */
+  seal(digest: Buffer, slab: Buffer, plainBytes: number): Promise<{ sealed: Buffer; md5: Buffer }>
+  /**
+   * Lays the plain bytes over the sealed ones at the slab's beginning. A slab that is not shared is taken away, and
+   * comes back as the memory of what this returns. Throws `EnvelopeDamaged`.
+   */
+  open(digest: Buffer, slab: Buffer, opening: OpeningSizes): Promise<Buffer>
+}
+
+export interface OpeningSizes {
+  sealedBytes: number
+  plainBytes: number
+  /** The caller compares the digest where the bytes go; then all of the rest is checked. Default: false. */
+  isUnchecked?: boolean
 }
 
 export interface CryptPool {
@@ -54,16 +65,17 @@ export function createCryptPool(threads = Math.min(availableParallelism(), THREA
     of: (keys) => ({
       async digest(plain) {
         const digest = (await ask({ keys, do: 'digest', plain })) as Uint8Array | null
-        return digest && Buffer.from(digest)
+        return digest && asBuffer(digest)
       },
-      async seal(digest, plain) {
-        const { sealed, md5 } = (await ask({ keys, do: 'seal', digest, plain })) as Sealed
-        return { sealed: asBuffer(sealed), md5: Buffer.from(md5) }
+      async seal(digest, slab, plainBytes) {
+        const { sealedBytes, md5 } = (await ask({ keys, do: 'seal', digest, slab, plainBytes })) as Sealed
+        return { sealed: slab.subarray(0, sealedBytes), md5: Buffer.from(md5) }
       },
-      async open(digest, sealed, plainBytes) {
-        const isWhole = sealed.byteLength === sealed.buffer.byteLength && sealed.buffer instanceof ArrayBuffer
-        const moved = isWhole ? [sealed.buffer as ArrayBuffer] : []
-        return asBuffer((await ask({ keys, do: 'open', digest, sealed, plainBytes }, moved)) as Uint8Array)
+      async open(digest, slab, { sealedBytes, plainBytes, isUnchecked = false }) {
+        const moved = slab.buffer instanceof ArrayBuffer ? [slab.buffer] : []
+        const message = { keys, do: 'open' as const, digest, slab, sealedBytes, plainBytes, isUnchecked }
+        const opened = asBuffer((await ask(message, moved)) as Uint8Array)
+        return opened.subarray(0, plainBytes)
       },
     }),
     async close() {

@@ -1,4 +1,10 @@
-/** The file that a restored disk is written to: sparse, qcow2 or raw. What was written can be read back from it. */
+/**
+ * The file that a restored disk is written to: sparse, qcow2 or raw. What was written is read back past the system's
+ * cache where the file system can do that, so what comes is what the disk holds; a range that is read so is written
+ * out first (Linux, mm/filemap.c, kiocb_write_and_wait). tmpfs and some network file systems cannot: there it is
+ * read like any file.
+ */
+import { constants } from 'node:fs'
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { syncFolder } from '../../lib/files.ts'
@@ -10,12 +16,12 @@ import { chunkLength, type Manifest } from './manifest.ts'
 export interface DiskFile {
   /** Whatever is no zeros of it. `rank` counts the chunks that are no holes. */
   write(rank: number, plain: Buffer): Promise<void>
-  /** Fills the buffer with the chunk as it lies in the file. */
-  read(rank: number, into: Buffer): Promise<void>
+  /** The chunk as it lies on the disk, in the slab. */
+  readBack(rank: number, slab: Buffer): Promise<Buffer>
   /** The image around the chunks. */
   writeRest(): Promise<void>
   /** Throws when the image around the chunks is not as it was written. */
-  checkRest(): Promise<void>
+  checkRest(slab: Buffer): Promise<void>
   /** All of it is on the disk. */
   sync(): Promise<void>
   chown(uid: number, gid: number): Promise<void>
@@ -41,6 +47,7 @@ export async function createDiskFile(
   const offsetOf = layout?.offsetOf ?? ((rank: number) => chunks[rank]! * CHUNK_BYTES)
   await rm(file, { force: true })
   const handle = await open(file, 'wx+', 0o600)
+  let direct = await open(file, constants.O_RDONLY | constants.O_DIRECT).catch(() => null)
 
   async function eachMetadata(work: (bytes: Buffer, at: number) => Promise<void>): Promise<void> {
     let at = 0
@@ -51,10 +58,30 @@ export async function createDiskFile(
     }
   }
 
+  async function readDisk(slab: Buffer, length: number, at: number): Promise<Buffer> {
+    const found = slab.subarray(0, length)
+    if (direct) {
+      // Whole blocks, beyond the end of the file too. What a file system cannot do it says at the first.
+      const { bytesRead } = await direct.read(slab, 0, Math.ceil(length / PAGE) * PAGE, at).catch((error) => {
+        if (error.code !== 'EINVAL') throw error
+        return { bytesRead: 0 }
+      })
+      if (bytesRead >= length) return found
+    }
+    await readAll(handle, found, at)
+    return found
+  }
+
+  const close = async () => {
+    await direct?.close()
+    direct = null
+    await handle.close()
+  }
+
   try {
     await handle.truncate(layout?.sizeBytes ?? diskBytes)
   } catch (error) {
-    await handle.close()
+    await close()
     throw error
   }
   return {
@@ -63,12 +90,11 @@ export async function createDiskFile(
         await writeAll(handle, plain.subarray(from, to), offsetOf(rank) + from)
       }
     },
-    read: (rank, into) => readAll(handle, into, offsetOf(rank)),
+    readBack: (rank, slab) => readDisk(slab, chunkLength(diskBytes, chunks[rank]!), offsetOf(rank)),
     writeRest: () => eachMetadata((bytes, at) => writeAll(handle, bytes, at)),
-    checkRest: () =>
+    checkRest: (slab) =>
       eachMetadata(async (bytes, at) => {
-        const found = Buffer.alloc(bytes.length)
-        await readAll(handle, found, at)
+        const found = await readDisk(slab, bytes.length, at)
         if (!found.equals(bytes)) throw new Error(`${file} does not hold what was written at byte ${at}`)
       }),
     async sync() {
@@ -76,13 +102,12 @@ export async function createDiskFile(
       await syncFolder(dirname(file))
     },
     chown: (uid, gid) => handle.chown(uid, gid),
-    close: () => handle.close(),
+    close,
   }
 }
 
-export const lengthAt = (manifest: Manifest, chunks: Uint32Array, rank: number): number =>
-  chunkLength(manifest.diskBytes, chunks[rank]!)
-
+/** What every device's blocks divide. */
+const PAGE = 4096
 const ZEROS = Buffer.alloc(BLOCK_BYTES)
 
 function runsOfData(plain: Buffer): { from: number; to: number }[] {

@@ -1,9 +1,7 @@
-/**
- * Chunks that need no upload, found by their digest. An account can have millions, so they lie as records in one
- * buffer with an open hash table over it, not as objects: 60 bytes each.
- */
+/** Chunks that need no upload, found by their digest. An account can have millions. */
 import { open } from 'node:fs/promises'
 import type { StoredChunk } from './chunk.ts'
+import { createRecordIndex } from './record-index.ts'
 import { RECORD_BYTES, readRecord, writeRecord } from './records.ts'
 
 export interface ChunkIndex {
@@ -11,6 +9,7 @@ export interface ChunkIndex {
 }
 
 const BATCH = 1024
+const DIGEST_BYTES = 32
 /** Of the file: 1 GiB of them name 80 TiB of disk. */
 const MAX_BYTES = 2 ** 30
 
@@ -43,33 +42,21 @@ export async function readKnownChunks(file: string | null): Promise<ChunkIndex> 
   try {
     const { size } = await handle.stat()
     if (size > MAX_BYTES || size % RECORD_BYTES !== 0) throw new Error(`${file} is no file of known chunks`)
-    return indexOf(await handle.readFile())
+    const index = createRecordIndex(RECORD_BYTES, DIGEST_BYTES)
+    const batch = Buffer.alloc(BATCH * RECORD_BYTES)
+    for (let at = 0; at < size; ) {
+      const { bytesRead } = await handle.read(batch, 0, batch.length, at)
+      if (bytesRead === 0 || bytesRead % RECORD_BYTES !== 0) throw new Error(`${file} cannot be read whole`)
+      for (let from = 0; from < bytesRead; from += RECORD_BYTES) index.add(batch.subarray(from, from + RECORD_BYTES))
+      at += bytesRead
+    }
+    return {
+      find(digest) {
+        const record = index.find(digest)
+        return record && readRecord(record, 0)
+      },
+    }
   } finally {
     await handle.close()
-  }
-}
-
-/** `records` must stay as it is. */
-export function indexOf(records: Buffer): ChunkIndex {
-  const count = records.length / RECORD_BYTES
-  let slots = 16
-  while (slots < count * 2) slots *= 2
-  // A slot holds the record's number plus one. Digests are random already, so any of their bits are a hash.
-  const table = new Uint32Array(slots)
-  const first = (digest: Buffer) => digest.readUInt32LE(0) & (slots - 1)
-  for (let number = 0; number < count; number++) {
-    const at = number * RECORD_BYTES
-    let slot = first(records.subarray(at, at + 4))
-    while (table[slot] !== 0) slot = (slot + 1) & (slots - 1)
-    table[slot] = number + 1
-  }
-  return {
-    find(digest) {
-      for (let slot = first(digest); table[slot] !== 0; slot = (slot + 1) & (slots - 1)) {
-        const at = (table[slot]! - 1) * RECORD_BYTES
-        if (records.compare(digest, 0, 32, at, at + 32) === 0) return readRecord(records, at)
-      }
-      return null
-    },
   }
 }

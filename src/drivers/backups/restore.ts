@@ -1,17 +1,17 @@
 /**
- * Writes a backup onto a new file. Chunks come from the store several at a time; each is verified by its tag and its
- * digest before it is written, and once all is on the disk it is read back from the file and its digest compared again.
- * The file is whole only when this returns; killed and started again, it begins anew.
+ * Writes a backup onto a new file. Chunks come from the store several at a time, each in one slab all its way: its tag,
+ * which says that it was sealed under its digest, is verified before it is written; then it is read back from the disk,
+ * and the digest of what lies there compared. The file is whole only when this returns; killed and started again, it
+ * begins anew.
  */
-import { CHUNK_BYTES } from '../../model/backup.ts'
 import { CloudError } from '../../model/errors.ts'
 import type { ObjectsDriver } from '../objects/objects.ts'
 import { patiently } from './blobs.ts'
-import { type Crypt, createCryptPool } from './crypt.ts'
-import { createDiskFile, type DiskFile, dataChunks, lengthAt } from './disk-file.ts'
+import { createCryptPool } from './crypt.ts'
+import { createDiskFile, type DiskFile, dataChunks } from './disk-file.ts'
 import { openSealedKey } from './keys.ts'
-import type { Manifest } from './manifest.ts'
-import { readChunk, readManifest } from './reader.ts'
+import { type BackupSource, readChunk, readManifest } from './reader.ts'
+import { createSlab } from './slab.ts'
 import type { RestoreOutcome, RestoreWork } from './work.ts'
 
 export interface RestoreTools {
@@ -21,10 +21,9 @@ export interface RestoreTools {
   patienceMs?: number
 }
 
-/** Each holds a chunk, sealed and plain: 8 MiB. */
+/** Each has a slab: 32 MiB. */
 const AT_ONCE = 8
 const PATIENCE_MS = 5 * 60_000
-const WRITTEN_PERCENT = 75 // reading back is the rest
 
 /** Throws `BACKUP_DAMAGED` with what is wrong, `unavailable` when the store stayed away. */
 export async function restoreBackup(work: RestoreWork, tools: RestoreTools): Promise<RestoreOutcome> {
@@ -37,19 +36,17 @@ export async function restoreBackup(work: RestoreWork, tools: RestoreTools): Pro
   const chunks = dataChunks(manifest)
   const disk = await createDiskFile(work.file, work.format, manifest, chunks)
   const pool = createCryptPool()
-  const crypt = pool.of(keys)
-  const onDone = (from: number, to: number, what: string) => (done: number) =>
-    tools.report(from + ((to - from) * done) / Math.max(chunks.length, 1), `${what} ${done} of ${chunks.length} chunks`)
+  const restore = { objects: tools.objects, crypt: pool.of(keys), manifest, patience, disk, chunks }
   try {
     let writtenBytes = 0
-    await eachRank(chunks.length, stop, onDone(0, WRITTEN_PERCENT, 'wrote'), async (rank) => {
-      const plain = await readChunk(tools.objects, crypt, manifest, chunks[rank]!, patience)
-      await disk.write(rank, plain)
-      writtenBytes += plain.length
+    let done = 0
+    await eachRank(chunks.length, stop, async (rank, slab) => {
+      const bytes = await restoreChunk(restore, rank, slab)
+      writtenBytes += bytes
+      tools.report((99 * ++done) / chunks.length, `${done} of ${chunks.length} chunks`)
     })
     await disk.writeRest()
-    await disk.sync()
-    await checkWritten(disk, manifest, chunks, crypt, stop, onDone(WRITTEN_PERCENT, 99, 'checked'))
+    await disk.checkRest(createSlab())
     if (work.owner) await disk.chown(work.owner.uid, work.owner.gid)
     await disk.sync()
     return {
@@ -64,45 +61,37 @@ export async function restoreBackup(work: RestoreWork, tools: RestoreTools): Pro
   }
 }
 
-async function checkWritten(
-  disk: DiskFile,
-  manifest: Manifest,
-  chunks: Uint32Array,
-  crypt: Crypt,
-  stop: AbortController,
-  onDone: (done: number) => void,
-): Promise<void> {
-  await disk.checkRest()
-  const idle: Buffer[] = []
-  await eachRank(chunks.length, stop, onDone, async (rank) => {
-    const buffer = idle.pop() ?? Buffer.from(new SharedArrayBuffer(CHUNK_BYTES))
-    const plain = buffer.subarray(0, lengthAt(manifest, chunks, rank))
-    await disk.read(rank, plain)
-    const digest = await crypt.digest(plain)
-    idle.push(buffer)
-    const wanted = manifest.at(chunks[rank]!)?.digest
-    if (digest && wanted?.equals(digest)) return
-    throw new CloudError(
-      'unavailable',
-      `chunk ${chunks[rank]} does not read back as it was written; is the disk sound?`,
-    )
-  })
+interface Restore extends BackupSource {
+  disk: DiskFile
+  /** Those that hold data, by their rank. */
+  chunks: Uint32Array
 }
 
-/** A few at a time; the first failure ends it once nothing is on its way any more. */
+/** Returns how many bytes of disk it holds. */
+async function restoreChunk({ disk, chunks, ...source }: Restore, rank: number, slab: Buffer): Promise<number> {
+  const index = chunks[rank]!
+  // The digest is compared once, where the bytes end up.
+  const plain = await readChunk(source, index, slab, { isUnchecked: true })
+  await disk.write(rank, plain)
+  const found = await source.crypt.digest(await disk.readBack(rank, slab))
+  const wanted = source.manifest.at(index)!.digest
+  if (!found?.equals(wanted)) {
+    await readChunk(source, index, slab) // the backup itself may be what is wrong
+    throw new CloudError('unavailable', `chunk ${index} does not read back as it was written; is the disk sound?`)
+  }
+  return plain.length
+}
+
+/** A few at a time, each with a slab; the first failure ends it once nothing is on its way any more. */
 async function eachRank(
   count: number,
   stop: AbortController,
-  onDone: (done: number) => void,
-  work: (rank: number) => Promise<void>,
+  work: (rank: number, slab: Buffer) => Promise<void>,
 ): Promise<void> {
   let next = 0
-  let done = 0
   const walk = async () => {
-    while (next < count && !stop.signal.aborted) {
-      await work(next++)
-      onDone(++done)
-    }
+    const slab = createSlab()
+    while (next < count && !stop.signal.aborted) await work(next++, slab)
   }
   const walks = Array.from({ length: Math.min(AT_ONCE, count) }, () =>
     walk().catch((error) => {

@@ -14,6 +14,8 @@ import { type Crypt, createCryptPool } from './crypt.ts'
 import { type BackupKeys, openSealedKey } from './keys.ts'
 import { type ChunkIndex, readKnownChunks } from './known-chunks.ts'
 import { chunkCount, chunkLength, type Manifest, openManifest, sealManifest } from './manifest.ts'
+import { createRecordIndex } from './record-index.ts'
+import { createSlab } from './slab.ts'
 import { type DiskReader, openSource } from './source.ts'
 import { openUploadLog, type UploadLog } from './upload-log.ts'
 import type { UploadOutcome, UploadWork } from './work.ts'
@@ -27,10 +29,12 @@ export interface UploadTools {
   patienceMs?: number
 }
 
-/** Chunks being read, named and sealed; each has a buffer of its own. */
-const PLAIN_AT_ONCE = 6
-/** Sealed chunks on their way into the store. A store that syncs is slow for one and no slower for many. */
-const STORES_AT_ONCE = 12
+/**
+ * Chunks on their way, each in a slab of its own from read to stored: 48 MiB. Most of them wait for the store, which
+ * syncs: slow for one, and no slower for many.
+ */
+const AT_ONCE = 12
+const BLOB_ID_BYTES = 16
 const PATIENCE_MS = 5 * 60_000
 
 interface Upload {
@@ -120,70 +124,47 @@ function plan({ work, reader, table, known }: Upload, base: Manifest | null): nu
 /** Goes through all of them; the first failure ends it once nothing is half on its way any more. */
 async function sendChunks(upload: Upload, indexes: readonly number[], stop: AbortController): Promise<void> {
   const left = indexes.values()
-  const storing = new Set<Promise<void>>()
   const errors: unknown[] = []
-  const fail = (error: unknown) => {
-    errors.push(error)
-    stop.abort(error)
-  }
   let done = 0
-  const onDone = () => upload.tools.report((99 * ++done) / indexes.length, `${done} of ${indexes.length} chunks`)
   const walk = async () => {
-    const buffer = Buffer.from(new SharedArrayBuffer(CHUNK_BYTES))
+    const slab = createSlab()
     for (const index of left) {
-      const chunk = await prepare(upload, index, buffer)
-      while (storing.size >= STORES_AT_ONCE) await Promise.race(storing)
+      await sendChunk(upload, index, slab)
       if (errors.length > 0) return
-      if (!chunk) {
-        onDone()
-        continue
-      }
-      const stored = store(upload, chunk)
-        .then(onDone, fail)
-        .finally(() => storing.delete(stored))
-      storing.add(stored)
+      upload.tools.report((99 * ++done) / indexes.length, `${done} of ${indexes.length} chunks`)
     }
   }
-  await Promise.all(Array.from({ length: Math.min(PLAIN_AT_ONCE, indexes.length) }, () => walk().catch(fail)))
-  await Promise.all(storing)
+  const walks = Array.from({ length: Math.min(AT_ONCE, indexes.length) }, () =>
+    walk().catch((error: unknown) => {
+      errors.push(error)
+      stop.abort(error)
+    }),
+  )
+  await Promise.all(walks)
   if (errors.length > 0) throw errors[0]
 }
 
-interface SealedChunk {
-  digest: Buffer
-  sealed: Buffer
-  md5: Buffer
-}
-
-/** Null: it is a hole, or is there already, or will be. The buffer is free when this returns. */
-async function prepare(upload: Upload, index: number, buffer: Buffer): Promise<SealedChunk | null> {
-  const { work, crypt, known, log, table, sending } = upload
-  const plain = buffer.subarray(0, chunkLength(work.diskBytes, index))
+/** Nothing is sent of what is a hole, or is there already, or is on its way from another place of the disk. */
+async function sendChunk(upload: Upload, index: number, slab: Buffer): Promise<void> {
+  const { work, tools, crypt, known, log, table, patience, sending } = upload
+  const plain = slab.subarray(0, chunkLength(work.diskBytes, index))
   await readChunk(upload, index, plain)
   const digest = await crypt.digest(plain)
-  if (!digest) return null
+  if (!digest) return
   const isKnown = known.find(digest)
-  const isUploaded = isKnown ? null : log.find(digest)
-  if (isKnown) table.set(index, { ...isKnown, md5: null, isNew: false })
-  if (isUploaded) table.set(index, { ...isUploaded, isNew: true })
-  if (isKnown || isUploaded) return null
+  if (isKnown) return table.set(index, { ...isKnown, md5: null, isNew: false })
+  const isUploaded = log.find(digest)
+  if (isUploaded) return table.set(index, { ...isUploaded, isNew: true })
   const name = digest.toString('latin1')
   const places = sending.get(name)
-  if (places) {
-    places.push(index)
-    return null
-  }
+  if (places) return void places.push(index)
   sending.set(name, [index])
-  return { digest, ...(await crypt.seal(digest, plain)) }
-}
 
-async function store({ tools, patience, log, table, sending }: Upload, chunk: SealedChunk): Promise<void> {
-  const { digest, sealed, md5 } = chunk
+  const { sealed, md5 } = await crypt.seal(digest, slab, plain.length)
   const blobId = await storeBlob(tools.objects, sealed, patience)
   const uploaded = { digest, blobId, storedBytes: sealed.length, md5 }
   await log.add(uploaded)
-  const name = digest.toString('latin1')
-  for (const index of sending.get(name) ?? []) table.set(index, { ...uploaded, isNew: true })
+  for (const place of sending.get(name) ?? []) table.set(place, { ...uploaded, isNew: true })
   sending.delete(name)
 }
 
@@ -224,14 +205,15 @@ async function finish({ work, tools, table, patience, readBytes }: Upload, keys:
 }
 
 function count(table: ChunkTable, diskBytes: number) {
-  const seen = new Set<string>()
+  const seen = createRecordIndex(BLOB_ID_BYTES, BLOB_ID_BYTES)
   const sums = { dataBytes: 0, storedBytes: 0, newBytes: 0, addedChunks: 0 }
   for (let index = 0; index < table.count; index++) {
     const chunk = table.at(index)
     if (!chunk) continue
     sums.dataBytes += chunkLength(diskBytes, index)
-    if (seen.has(chunk.blobId)) continue
-    seen.add(chunk.blobId)
+    const blob = Buffer.from(chunk.blobId, 'hex')
+    if (seen.find(blob)) continue
+    seen.add(blob)
     sums.storedBytes += chunk.storedBytes
     sums.newBytes += chunk.isNew ? chunk.storedBytes : 0
     sums.addedChunks += chunk.isNew ? 1 : 0
