@@ -8,24 +8,22 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Instance } from '../../../src/dialects/native/contract.ts'
 import { restoreBackup } from '../../../src/drivers/backups/restore.ts'
 import { run } from '../../../src/drivers/compute/qemu/host/command.ts'
 import { filesOf } from '../../../src/drivers/compute/qemu/record.ts'
 import { waitFor } from '../../../src/lib/wait.ts'
-import { type AppContext, buildContext } from '../../../src/main/context.ts'
+import type { AppContext } from '../../../src/main/context.ts'
 import type { BackupId, InstanceId } from '../../../src/model/ids.ts'
 import * as restores from '../../../src/store/restores.ts'
-import { type Havn, newHavn } from '../../havn.ts'
+import type { Havn } from '../../havn.ts'
+import { type MachineCloud, startMachineCloud } from '../../machine-cloud.ts'
 import { CATALOG } from '../../make.ts'
-import { microImage } from '../../micro-image.ts'
 import { digestOfFile } from './disk-files.ts'
 import { type Gate, installGate } from './gate.ts'
 import { type Store, startStore } from './store.ts'
 
 export const WORK_MS = 600_000 // on a busy machine without KVM
 const ANSWER_MS = 120_000
-export const MACHINE = 'first'
 const PLAN = { id: 'tiny', memoryMib: 192, diskGib: 1 }
 
 export interface KillCloud {
@@ -52,7 +50,7 @@ export async function startKillCloud(): Promise<KillCloud> {
   const catalog = join(scratch, 'catalog.json')
   writeFileSync(catalog, JSON.stringify({ ...CATALOG, plans: [{ ...CATALOG.plans[0], ...PLAN }] }))
   const { region, bucket, prefix, accessKeyId, secretAccessKey } = store.cluster.options
-  const havn = await newHavn({
+  const settings = {
     HAVN_CATALOG: catalog,
     HAVN_SHUTDOWN_SECONDS: '30',
     HAVN_BACKUP_GRACE_MINUTES: '0',
@@ -63,71 +61,59 @@ export async function startKillCloud(): Promise<KillCloud> {
     HAVN_OBJECTS_S3_PREFIX: prefix,
     HAVN_OBJECTS_S3_ACCESS_KEY_ID: accessKeyId,
     HAVN_OBJECTS_S3_SECRET_ACCESS_KEY: secretAccessKey,
-  })
-  let context: AppContext | null = null
+  }
   async function close(): Promise<void> {
     store.comeBack()
-    await context?.close()
-    await havn.close()
+    await machines?.close()
     await store.close()
     rmSync(scratch, { recursive: true, force: true })
   }
-  async function cli(words: string): Promise<void> {
-    const { code, out, err } = await havn.run(words)
-    assert.equal(code, 0, `./havn ${words}: ${out}${err}`)
-  }
+  let machines: MachineCloud | null = null
   try {
-    await cli('up --detach --empty')
-    await cli(`image import ${await microImage()} --os micro --wait`)
-    await cli(`instance create ${MACHINE} --image micro --wait`)
-    context = await buildContext(havn.config, 'up')
-    const { id } = await havn.json<Instance>(`instance show ${MACHINE}`)
-    const cloud = {
-      havn,
-      context,
-      store,
-      machineId: id as InstanceId,
+    machines = await startMachineCloud(settings)
+    const { havn, context, first, inside } = machines
+    return {
+      ...{ havn, context, store, inside, close },
+      machineId: first.id as InstanceId,
       gate: await installGate(context.db, context.databaseUrl),
+      ask: clientOf(havn),
+      ...readersOf(context, scratch),
+      async up() {
+        const { code, out, err } = await havn.run('up --detach --empty')
+        assert.equal(code, 0, out + err)
+      },
     }
-    return { ...cloud, ...clientOf(havn), ...readersOf(context, scratch), up: () => cli('up --detach --empty'), close }
   } catch (error) {
     await close()
     throw error
   }
 }
 
-function clientOf({ env, paths, run: havn }: Havn): Pick<KillCloud, 'ask' | 'inside'> {
+function clientOf({ env, paths }: Havn): KillCloud['ask'] {
   const { apiKey } = JSON.parse(readFileSync(paths.credentials, 'utf8')) as { apiKey: string }
-  return {
-    async ask<T>(method: string, path: string, body?: object): Promise<T> {
-      const init = {
-        method,
-        headers: {
-          authorization: `Bearer ${apiKey}`,
-          'idempotency-key': randomUUID(),
-          ...(body && { 'content-type': 'application/json' }),
-        },
-        ...(body && { body: JSON.stringify(body) }),
-      }
-      let last = 'nobody answers'
-      const once = async (): Promise<{ answer: T } | null> => {
-        const response = await fetch(`http://${env.HAVN_LISTEN}/havn/v1${path}`, init).catch(() => null)
-        const text = await response?.text().catch(() => null) // it may be cut off in the middle
-        if (!response || typeof text !== 'string') return null
-        last = `${response.status} ${text}`
-        if (response.ok) return { answer: JSON.parse(text) as T }
-        assert.ok(response.status >= 500 || response.status === 409, `${method} ${path}: ${last}`)
-        return null
-      }
-      const found = await waitFor(once, { timeoutMs: ANSWER_MS })
-      assert.ok(found, `${method} ${path} has no answer within ${ANSWER_MS / 1_000} s: ${last}`)
-      return found.answer
-    },
-    async inside(name, command) {
-      const { code, out, err } = await havn(['ssh', name, '--', 'sh', '-c', command])
-      assert.equal(code, 0, `${command}: ${out}${err}`)
-      return out.trim()
-    },
+  return async <T>(method: string, path: string, body?: object): Promise<T> => {
+    const init = {
+      method,
+      headers: {
+        authorization: `Bearer ${apiKey}`,
+        'idempotency-key': randomUUID(),
+        ...(body && { 'content-type': 'application/json' }),
+      },
+      ...(body && { body: JSON.stringify(body) }),
+    }
+    let last = 'nobody answers'
+    const once = async (): Promise<{ answer: T } | null> => {
+      const response = await fetch(`http://${env.HAVN_LISTEN}/havn/v1${path}`, init).catch(() => null)
+      const text = await response?.text().catch(() => null) // it may be cut off in the middle
+      if (!response || typeof text !== 'string') return null
+      last = `${response.status} ${text}`
+      if (response.ok) return { answer: JSON.parse(text) as T }
+      assert.ok(response.status >= 500 || response.status === 409, `${method} ${path}: ${last}`)
+      return null
+    }
+    const found = await waitFor(once, { timeoutMs: ANSWER_MS })
+    assert.ok(found, `${method} ${path} has no answer within ${ANSWER_MS / 1_000} s: ${last}`)
+    return found.answer
   }
 }
 

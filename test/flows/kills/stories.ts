@@ -4,15 +4,17 @@
  */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import type { Instance, InstanceAccepted, Operation } from '../../../src/dialects/native/contract.ts'
-import type { BackupAccepted, ReceiptAccepted } from '../../../src/dialects/native/contract-backups.ts'
+import type { BackupAccepted } from '../../../src/dialects/native/contract/backups.ts'
+import type { Instance, InstanceAccepted } from '../../../src/dialects/native/contract/instances.ts'
+import type { Operation } from '../../../src/dialects/native/contract/operations.ts'
+import type { ReceiptAccepted } from '../../../src/dialects/native/contract/receipts.ts'
 import { removeStoredMarks } from '../../../src/drivers/compute/qemu/exports/marks.ts'
 import { filesOf } from '../../../src/drivers/compute/qemu/record.ts'
 import { sweepBackups } from '../../../src/jobs/sweep-backups.ts'
 import { signalProcess } from '../../../src/lib/process-identity.ts'
 import type { BackupId, InstanceId, ReceiptId } from '../../../src/model/ids.ts'
 import { eventually } from '../../eventually.ts'
-import { type KillCloud, MACHINE, WORK_MS } from './cloud.ts'
+import { type KillCloud, WORK_MS } from './cloud.ts'
 import type { Place } from './gate.ts'
 import type { Target, Victim } from './victims.ts'
 
@@ -87,7 +89,7 @@ export function storiesOf(cloud: KillCloud): {
 
   async function writeAnew(): Promise<void> {
     const command = `dd if=/dev/urandom of=${FILE} bs=1M count=6 2>/dev/null; sync; sha256sum ${FILE}`
-    onDisk = (await cloud.inside(MACHINE, command)).split(' ')[0]!
+    onDisk = (await cloud.inside('first', command)).split(' ')[0]!
   }
   async function beginBackup(): Promise<Run> {
     const { backup, operation } = await ask<BackupAccepted>('POST', `/instances/${machineId}/backups`)
