@@ -71,11 +71,14 @@ export async function installGate(db: Db, url: string): Promise<Gate> {
   const ask = async <T extends object>(text: string, values: unknown[]): Promise<T[]> =>
     (await (await hold()).query<T>(text, values)).rows
   const patiently = (what: string, act: () => Promise<unknown>) =>
-    eventually(what, () =>
-      act().then(
-        () => true,
-        () => false,
-      ),
+    eventually(
+      what,
+      () =>
+        act().then(
+          () => true,
+          () => false,
+        ),
+      WAIT_MS,
     )
 
   async function open(): Promise<void> {
