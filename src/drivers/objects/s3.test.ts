@@ -202,6 +202,21 @@ test('uploads that a dead process left long ago are aborted at the start, others
   cluster.uploads.clear()
 })
 
+test('what a process that was killed at its start tried out goes with a later start', async () => {
+  const body = Buffer.from('x')
+  const hours = (ago: number) => new Date(Date.now() - ago * 3_600_000)
+  const [old, young] = [`havn/probe-${'a'.repeat(16)}`, `havn/probe-${'b'.repeat(16)}`]
+  cluster.objects.set(old, { body, modifiedAt: hours(2) })
+  cluster.objects.set(young, { body, modifiedAt: hours(0.5) })
+  cluster.objects.set('havn/probe-of-somebody', { body, modifiedAt: hours(2) })
+  cluster.uploads.set('tried', { key: old, startedAt: hours(72), parts: new Map() })
+  await driver.open()
+  const left = [...cluster.objects.keys()].filter((key) => key.startsWith('havn/probe-'))
+  assert.deepEqual(left, [young, 'havn/probe-of-somebody'])
+  assert.equal(cluster.uploads.size, 0)
+  for (const key of left) cluster.objects.delete(key)
+})
+
 test('a blob that became shorter is damage', async () => {
   const id = await put(randomBytes(1000))
   cluster.objects.set(`havn/${id}`, { body: randomBytes(400), modifiedAt: new Date() })

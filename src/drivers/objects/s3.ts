@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import type { BlobId, ObjectsDriver, StoredBlob } from './objects.ts'
 import { type ClusterOptions, createClient } from './s3/client.ts'
 import { asCloudError, ClusterRefusal } from './s3/failure.ts'
-import { probe } from './s3/probe.ts'
+import { isProbe, probe, removeStaleProbes } from './s3/probe.ts'
 import { openReader } from './s3/reader.ts'
 import { abortUpload, createWriter } from './s3/writer.ts'
 import { elements, firstText } from './s3/xml.ts'
@@ -36,6 +36,10 @@ export function createS3Objects(options: S3ObjectsOptions): ObjectsDriver {
     async open() {
       Object.assign(abilities, await probe(client, prefix))
       await abortStaleUploads()
+      // What the cluster does not let us list or remove stays; everything else works.
+      await removeStaleProbes(client, prefix).catch((error) => {
+        if (!(error instanceof ClusterRefusal)) throw asCloudError(error)
+      })
     },
     async close() {
       client.close()
@@ -103,7 +107,7 @@ export function createS3Objects(options: S3ObjectsOptions): ObjectsDriver {
       for (const upload of elements(text, 'Upload')) {
         const key = firstText(upload, 'Key') ?? ''
         const startedAt = new Date(firstText(upload, 'Initiated') ?? Date.now())
-        const isOurs = key.startsWith(prefix) && BLOB_ID.test(key.slice(prefix.length))
+        const isOurs = (key.startsWith(prefix) && BLOB_ID.test(key.slice(prefix.length))) || isProbe(key, prefix)
         if (!isOurs || Date.now() - startedAt.getTime() < STALE_UPLOAD_MS) continue
         await abortUpload(client, key, firstText(upload, 'UploadId') ?? '')
       }
