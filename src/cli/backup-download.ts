@@ -3,7 +3,7 @@
  * names the same bytes, and their ETag says so. The file gets its name when it is whole.
  */
 import { open, rename, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DownloadLink } from '../dialects/native/contract/backups.ts'
 import { syncFolder } from '../lib/files.ts'
@@ -11,6 +11,18 @@ import { CliError } from './exit.ts'
 
 const STALLS_MAX = 5
 const MISSING = [403, 404]
+
+/** The file that `path` means: itself, or one of that name in the folder that it is. Asked before anything is fetched. */
+export async function targetOf(path: string, name: string): Promise<string> {
+  const isFolder = (file: string) =>
+    stat(file).then(
+      (found) => found.isDirectory(),
+      () => false,
+    )
+  if (await isFolder(path)) return join(path, name)
+  if (!(await isFolder(dirname(path)))) throw new CliError('usage', `there is no folder ${dirname(path)}`)
+  return path
+}
 
 /** `ask` gets a link that is valid now. Returns the size of the image. */
 export async function downloadImage(

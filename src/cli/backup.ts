@@ -5,7 +5,7 @@ import type { Backup } from '../dialects/native/contract/backups.ts'
 import type { Operation } from '../dialects/native/contract/operations.ts'
 import type { Receipt, ReceiptAccepted } from '../dialects/native/contract/receipts.ts'
 import { BACKUP_FREQUENCIES, WEEKDAYS } from '../model/backup.ts'
-import { downloadImage } from './backup-download.ts'
+import { downloadImage, targetOf } from './backup-download.ts'
 import { type Args, type Cli, type Command, JSON_OPTION, WAIT_OPTIONS } from './command.ts'
 import { CliError } from './exit.ts'
 import { ago, bytes, fields, json, table } from './output.ts'
@@ -172,7 +172,7 @@ const download: Command = {
   options: JSON_OPTION,
   async run(cli, args) {
     const backup = await cli.client.call('getBackup', { id: args.at.BACKUP! })
-    const file = args.at.FILE ?? `${backup.shortId}.qcow2`
+    const file = await targetOf(args.at.FILE ?? '.', `${backup.shortId}.qcow2`)
     const progress = meter(cli, file, null, args.flag('json'))
     try {
       const sizeBytes = await downloadImage(

@@ -102,7 +102,9 @@ async function errorOf(response: Response): Promise<CliError> {
   const text = await response.text()
   try {
     const { error } = JSON.parse(text) as ErrorBody
-    const issues = (error.issues ?? []).map(({ path, message }) => `\n  ${path.join('.')}: ${message}`)
+    const issues = (error.issues ?? [])
+      .filter(({ message }) => !error.message.includes(message)) // it names them itself
+      .map(({ path, message }) => `\n  ${path.join('.')}: ${message}`)
     return new CliError(exitOfCode(error.code), error.message + issues.join(''), { requestId: error.requestId })
   } catch {
     return new CliError('error', `the API answered ${response.status} without saying why: ${text.slice(0, 200)}`)

@@ -88,6 +88,15 @@ describe('snapshots and backups from the command line', () => {
     await run(`backup download ${shortId} ${file}`)
     assert.ok(readFileSync(file).equals(image))
     assert.deepEqual(readdirSync(folder), ['disk.qcow2'])
+    await run(`backup download ${shortId} ${folder}`)
+    assert.ok(readFileSync(join(folder, `${shortId}.qcow2`)).equals(image), 'into a folder')
+    await fails(`backup download ${shortId} ${folder}/none/disk.qcow2`, 'usage', /there is no folder .*none$/)
+    assert.deepEqual(readdirSync(folder).sort(), [`${shortId}.qcow2`, 'disk.qcow2'])
+  })
+
+  test('what is wrong is said once', async () => {
+    await fails('backup create web --days 0', 'usage', /^retentionDays: Too small[^\n]+$/)
+    await fails('backup create web --label a\x1b[31mb', 'usage', /^label: must not hold control characters$/)
   })
 
   test('restore in place and to a new instance', { timeout: 120_000 }, async () => {
