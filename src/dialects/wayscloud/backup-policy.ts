@@ -57,17 +57,20 @@ function presentPolicy(policy: BackupPolicy | null): z.infer<typeof Policy> {
 }
 
 const TimeOfDay = z.string().refine(isTimeOfDay, 'must be HH:MM in UTC, for example 02:00')
-const DayOfWeek = z.union([
-  z
-    .string()
-    .transform((text) => text.toLowerCase())
-    .pipe(z.enum(WEEKDAYS)),
-  z
-    .int()
-    .min(0)
-    .max(6)
-    .transform((day) => WEEKDAYS[day]!),
-])
+const DayOfWeek = z.union(
+  [
+    z
+      .string()
+      .transform((text) => text.toLowerCase())
+      .pipe(z.enum(WEEKDAYS)),
+    z
+      .int()
+      .min(0)
+      .max(6)
+      .transform((day) => WEEKDAYS[day]!),
+  ],
+  { error: 'must be the name of a day, or 0 for Monday to 6' },
+)
 const SetPolicy = z
   .object({
     enabled: z.boolean().nullish(),

@@ -102,12 +102,17 @@ export async function runTask(folder: string, programs: Readonly<Record<string, 
 /** Programs bury it in a hundred lines, and it is the one thing that whoever runs Havn can mend at once. */
 const DISK_FULL = /ENOSPC|EDQUOT|No space left on device|Disk quota exceeded/
 
-function explain(error: unknown, folder: string): TaskError {
+export function explain(error: unknown, folder: string): TaskError {
   const message = describeError(error)
   if (error instanceof CloudError) {
     const { blob } = error.details
-    return { code: error.code, message, ...(blob && { blob }) }
+    return { code: error.code, message: said(error), ...(blob && { blob }) }
   }
   if (!DISK_FULL.test(message)) return { code: 'unavailable', message }
   return { code: 'unavailable', message: `the disk under ${folder} is full: free some space, then try again` }
+}
+
+/** Without what the operating system said beneath our own words: customers read it, and it names files of the host. */
+function said({ message, cause }: Error): string {
+  return cause instanceof Error && !('path' in cause) ? `${message}: ${said(cause)}` : message
 }

@@ -7,7 +7,8 @@ import { type TestContext, test } from 'node:test'
 import { writeFileAtomically } from '../../lib/files.ts'
 import { identityOf, type ProcessIdentity, sessionMembers } from '../../lib/process-identity.ts'
 import { waitFor } from '../../lib/wait.ts'
-import { lastClaim } from './child.ts'
+import { CloudError } from '../../model/errors.ts'
+import { explain, lastClaim } from './child.ts'
 import { createTasks, type TaskStatus, type Tasks } from './tasks.ts'
 
 /** A program that notes each start, starts a child of its own, and ends when the file `go` appears. */
@@ -202,4 +203,16 @@ test('a name cannot lead out of the folder', async (t) => {
   const at = await place(t)
   await assert.rejects(at.tasks.read('../x'), { code: 'invalid' })
   await assert.rejects(at.tasks.remove('..'), { code: 'invalid' })
+})
+
+test('what a task says is for customers: the chain of reasons, but no files of the host', () => {
+  const open = Object.assign(new Error("ENOENT: no such file or directory, open '/srv/x'"), { path: '/srv/x' })
+  const away = new CloudError('unavailable', 'the disk of the object store failed (ENOENT)', { cause: open })
+  const blob = { id: '00', kind: 'missing' } as const
+  const damaged = new CloudError('conflict', 'chunk 3 is damaged', { cause: away, blob })
+  const message = 'chunk 3 is damaged: the disk of the object store failed (ENOENT)'
+  assert.deepEqual(explain(damaged, '/srv/task'), { code: 'conflict', message, blob })
+  const refused = Object.assign(new Error('connect ECONNREFUSED 192.0.2.1:80'), { syscall: 'connect' })
+  const unreachable = new CloudError('unavailable', 'cannot fetch it', { cause: refused })
+  assert.equal(explain(unreachable, '/srv/task').message, 'cannot fetch it: connect ECONNREFUSED 192.0.2.1:80')
 })

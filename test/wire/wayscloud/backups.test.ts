@@ -279,6 +279,8 @@ describe('snapshots and backups in the words of WAYSCloud', () => {
     ]) {
       await refuses(422, 'PUT', 'backup-policy', body)
     }
+    const [{ loc, msg }] = await refuses(422, 'PUT', 'backup-policy', { day_of_week: 'someday' })
+    assert.deepEqual([loc, msg], [['body', 'day_of_week'], 'must be the name of a day, or 0 for Monday to 6'])
     assert.equal((await call('GET', 'backup-policy'))[1].retention_days, 30)
     assert.equal((await call('DELETE', 'backup-policy'))[0], 200)
     assert.equal((await call('GET', 'backup-policy'))[1].policy, null)
