@@ -220,7 +220,7 @@ const keyList: Command = {
   positionals: [],
   options: JSON_OPTION,
   async run(cli, args) {
-    const found = await cli.client.call('listKeys', { query: { limit: 1000 } })
+    const found = await cli.client.call('listKeys')
     const state = (it: (typeof found.items)[number]) => {
       if (it.revokedAt) return 'revoked'
       return it.expiresAt && Date.parse(it.expiresAt) <= cli.now().getTime() ? 'expired' : 'valid'

@@ -13,13 +13,17 @@ export type Call = keyof typeof endpoints
 type AnswerOf<K extends Call> = (typeof endpoints)[K] extends { answer: infer A extends z.ZodType }
   ? z.infer<A>
   : string
+/** The names that a query may have. Its values are text on the way, and the API says what is wrong with one. */
+type QueryOf<K extends Call> = (typeof endpoints)[K] extends { query: infer Q extends z.ZodType }
+  ? { [Name in keyof z.input<Q>]?: string | number | undefined }
+  : never
 type BodyOf<K extends Call> = (typeof endpoints)[K] extends { body: infer B extends z.ZodType } ? z.input<B> : never
 
 export interface Input<K extends Call> {
   id?: string
   /** The other names in the path. */
   path?: Record<string, string>
-  query?: Record<string, string | number | undefined>
+  query?: QueryOf<K>
   body?: BodyOf<K>
   /** A body that is no JSON. */
   raw?: { stream: ReadableStream<Uint8Array>; headers: Record<string, string> }

@@ -10,7 +10,7 @@ const incidentList: Command = {
   summary: 'list what is stuck and waits for an operator',
   positionals: [],
   options: {
-    state: { type: 'string', value: 'open|resolved|all', help: 'default open' },
+    state: { type: 'string', value: 'open|all', help: 'default open' },
     ...LIMIT_OPTION,
     ...JSON_OPTION,
   },
@@ -50,7 +50,7 @@ const operationList: Command = {
   positionals: [],
   options: {
     of: { type: 'string', value: 'ID', help: 'only those of that instance or image' },
-    state: { type: 'string', value: 'STATE', help: 'pending, running, succeeded, failed or cancelled' },
+    open: { type: 'boolean', help: 'only those that are not over' },
     all: { type: 'boolean', help: 'of every account (operators)' },
     ...LIMIT_OPTION,
     ...JSON_OPTION,
@@ -59,7 +59,7 @@ const operationList: Command = {
     const found = await cli.client.call('listOperations', {
       query: {
         resourceId: args.text('of'),
-        state: args.text('state'),
+        open: args.flag('open') ? 'true' : undefined,
         limit: args.text('limit'),
         all: args.flag('all') ? 'true' : undefined,
       },

@@ -416,3 +416,13 @@ test('backup verify waits for the verification that is under way', async () => {
   const idle = { ...uncompleted, listOperations: () => ({ items: [], total: 0 }) }
   await assert.rejects(run('backup verify bk-9k2m4x7q', idle), { exit: 'conflict' })
 })
+
+test('operation list asks for what the API knows', async () => {
+  const { out, calls } = await run('operation list --of inst_1 --open', {
+    listOperations: () => ({ items: [], total: 0 }),
+  })
+  assert.equal(out, 'no operations')
+  assert.deepEqual(JSON.parse(JSON.stringify(calls)), [
+    ['listOperations', { query: { resourceId: 'inst_1', open: 'true' } }],
+  ])
+})
