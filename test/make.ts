@@ -7,6 +7,22 @@ import type { Db } from '../src/store/db.ts'
 import * as images from '../src/store/images.ts'
 import * as instances from '../src/store/instances.ts'
 
+/** What a driver says of an instance of which nothing is measured. */
+export const UNMEASURED = {
+  run: null,
+  cpuPercent: null,
+  memoryUsedBytes: null,
+  memoryTotalBytes: null,
+  diskUsedBytes: null,
+  diskTotalBytes: null,
+  networkInBytes: null,
+  networkOutBytes: null,
+  diskReadBytes: null,
+  diskWriteBytes: null,
+  diskReadOps: null,
+  diskWriteOps: null,
+}
+
 export const CATALOG: Catalog = Catalog.parse({
   regions: ['here', 'there'].map((id) => ({ id, name: id, country: 'NO', city: id })),
   plans: [

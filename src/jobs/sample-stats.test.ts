@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sql } from 'kysely'
 import { testDatabase } from '../../test/database.ts'
-import { make } from '../../test/make.ts'
+import { make, UNMEASURED } from '../../test/make.ts'
 import type { InstanceStats } from '../drivers/compute/compute.ts'
 import { type HostId, type InstanceId, newIdentity } from '../model/ids.ts'
 import * as hosts from '../store/hosts.ts'
@@ -10,20 +10,7 @@ import * as stats from '../store/stats.ts'
 import { recordLast, sampleStats } from './sample-stats.ts'
 import type { ReconcilerTools } from './tools.ts'
 
-const NOTHING = {
-  run: 'a',
-  cpuPercent: null,
-  memoryUsedBytes: null,
-  memoryTotalBytes: 2 ** 30,
-  diskUsedBytes: null,
-  diskTotalBytes: null,
-  networkInBytes: null,
-  networkOutBytes: null,
-  diskReadBytes: null,
-  diskWriteBytes: null,
-  diskReadOps: null,
-  diskWriteOps: null,
-}
+const NOTHING = { ...UNMEASURED, run: 'a', memoryTotalBytes: 2 ** 30 }
 
 /** `count` running instances on one host, whose driver answers as told. */
 async function start(t: Parameters<typeof testDatabase>[0], count: number) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sql } from 'kysely'
 import { testDatabase } from '../../test/database.ts'
-import { make } from '../../test/make.ts'
+import { make, UNMEASURED } from '../../test/make.ts'
 import { CloudError } from '../model/errors.ts'
 import type { Granularity, Span } from '../model/metric.ts'
 import { SCOPES } from '../model/scopes.ts'
@@ -15,21 +15,6 @@ const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 const never = new AbortController().signal
-
-const UNKNOWN = {
-  run: null,
-  cpuPercent: null,
-  memoryUsedBytes: null,
-  memoryTotalBytes: null,
-  diskUsedBytes: null,
-  diskTotalBytes: null,
-  networkInBytes: null,
-  networkOutBytes: null,
-  diskReadBytes: null,
-  diskWriteBytes: null,
-  diskReadOps: null,
-  diskWriteOps: null,
-}
 
 /** One instance, made at `start`, and a clock that goes where it is told to. */
 async function begin(t: Parameters<typeof testDatabase>[0], start: string) {
@@ -54,7 +39,7 @@ async function begin(t: Parameters<typeof testDatabase>[0], start: string) {
     goTo,
     async sample(time: number | string, values: Partial<stats.Measured>) {
       const measuredAt = await goTo(typeof time === 'number' ? time : Date.parse(time))
-      await stats.record(db, [{ ...UNKNOWN, ...values, instanceId: id, measuredAt }])
+      await stats.record(db, [{ ...UNMEASURED, ...values, instanceId: id, measuredAt }])
     },
     async stopAt(time: string) {
       await goTo(Date.parse(time))
@@ -231,7 +216,7 @@ test('rolling up again changes nothing, a late sample is put right, packing and 
   const late = await it.goTo(end + 30 * MINUTE)
   total += 11
   await rollUp(it.db)
-  const sample = { ...UNKNOWN, ...net('a', total, 2 * total), instanceId: it.id }
+  const sample = { ...UNMEASURED, ...net('a', total, 2 * total), instanceId: it.id }
   await stats.record(it.db, [{ ...sample, measuredAt: new Date(late.getTime() - 30 * MINUTE) }])
   await rollUp(it.db)
   const span = [new Date(start - HOUR).toISOString(), new Date(end + HOUR).toISOString()] as const
@@ -351,7 +336,14 @@ test('whatever runs twice, late, at once or not at all: every level adds up to w
   let last: stats.Measured | null = null
   const look = async () => {
     const measuredAt = await it.goTo(time)
-    last = { ...UNKNOWN, run: `${run}`, networkInBytes: raw, networkOutBytes: 3 * raw, instanceId: it.id, measuredAt }
+    last = {
+      ...UNMEASURED,
+      run: `${run}`,
+      networkInBytes: raw,
+      networkOutBytes: 3 * raw,
+      instanceId: it.id,
+      measuredAt,
+    }
     seen += raw - seenOfRun
     seenOfRun = raw
     await stats.record(it.db, [last])

@@ -2,27 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sql } from 'kysely'
 import { testDatabase } from '../../test/database.ts'
-import { make } from '../../test/make.ts'
+import { make, UNMEASURED } from '../../test/make.ts'
 import type { InstanceId } from '../model/ids.ts'
 import type { Db } from './db.ts'
 import * as stats from './stats.ts'
 
-const NOTHING = {
-  run: null,
-  cpuPercent: null,
-  memoryUsedBytes: null,
-  memoryTotalBytes: null,
-  diskUsedBytes: null,
-  diskTotalBytes: null,
-  networkInBytes: null,
-  networkOutBytes: null,
-  diskReadBytes: null,
-  diskWriteBytes: null,
-  diskReadOps: null,
-  diskWriteOps: null,
-}
 const sample = (instanceId: InstanceId, values: Partial<stats.Measured>): stats.Measured => ({
-  ...NOTHING,
+  ...UNMEASURED,
   instanceId,
   measuredAt: new Date(),
   ...values,
