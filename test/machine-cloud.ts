@@ -8,10 +8,10 @@ import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import type { Instance } from '../src/dialects/native/contract.ts'
 import { type AppContext, buildContext } from '../src/main/context.ts'
-import { SCOPES } from '../src/model/scopes.ts'
 import type { Ctx } from '../src/services/ctx.ts'
 import { type Havn, newHavn } from './havn.ts'
 import { microImage } from './micro-image.ts'
+import { ownerOf } from './owner.ts'
 
 export interface MachineCloud {
   havn: Havn
@@ -32,18 +32,10 @@ export async function startMachineCloud(settings: NodeJS.ProcessEnv = {}): Promi
     await succeeds(havn, `image import ${image} --os micro --sha256 ${await sha256Of(image)} --wait`)
     await succeeds(havn, 'instance create first --image micro --wait')
     const context = await buildContext(havn.config, 'up')
-    const owner = await context.db.selectFrom('account').select('id').executeTakeFirstOrThrow()
     return {
       havn,
       context,
-      ctx: {
-        db: context.db,
-        caller: { accountId: owner.id, apiKeyId: null, scopes: new Set(SCOPES) },
-        reach: 'account',
-        requestId: 'test',
-        settings: context.settings,
-        compute: context.compute,
-      },
+      ctx: await ownerOf(context),
       first: await havn.json<Instance>('instance show first'),
       async inside(name, command) {
         return (await succeeds(havn, ['ssh', name, '--', 'sh', '-c', command])).trim()

@@ -9,16 +9,14 @@ import { type TestContext, test } from 'node:test'
 import { sql } from 'kysely'
 import { readChunkList } from '../../src/drivers/backups/chunk-list.ts'
 import { run } from '../../src/lib/run.ts'
-import type { AccountId } from '../../src/model/ids.ts'
-import { SCOPES } from '../../src/model/scopes.ts'
 import { link } from '../../src/services/backup-downloads.ts'
 import * as backups from '../../src/services/backups.ts'
-import type { Ctx } from '../../src/services/ctx.ts'
 import * as instances from '../../src/services/instances.ts'
 import { publishBackup, signedUrl } from '../backup-rows.ts'
 import { backupStage, MIB, rawDisk } from '../backup-stage.ts'
 import { startCloud } from '../cloud.ts'
 import { eventually } from '../eventually.ts'
+import { ownerOf } from '../owner.ts'
 
 const DISK = 70 * MIB + 1536
 
@@ -142,15 +140,7 @@ test('the link of a backup that was made of a machine opens an image of its leng
   const cloud = await startCloud(t)
   const { body } = await cloud.call<{ instance: { id: string } }>('POST', '/havn/v1/instances', { name: 'one' })
   const instance = body.instance.id
-  const [account] = (await sql<{ id: AccountId }>`SELECT id FROM account`.execute(cloud.db)).rows
-  const ctx: Ctx = {
-    db: cloud.db,
-    caller: { accountId: account!.id, apiKeyId: null, scopes: new Set(SCOPES) },
-    reach: 'account',
-    requestId: 'test',
-    settings: cloud.context.settings,
-    compute: cloud.context.compute,
-  }
+  const ctx = await ownerOf(cloud.context)
   await eventually('it runs', async () => (await instances.get(ctx, instance)).state === 'running')
   const { backup } = await backups.create(ctx, instance)
   await assert.rejects(link(ctx, backup.shortId), { code: 'conflict' })

@@ -5,14 +5,13 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { startWorker } from '../../src/main/worker.ts'
 import type { InstanceId } from '../../src/model/ids.ts'
-import { SCOPES } from '../../src/model/scopes.ts'
 import * as policies from '../../src/services/backup-policies.ts'
 import * as backups from '../../src/services/backups.ts'
 import type { Ctx } from '../../src/services/ctx.ts'
 import * as instances from '../../src/services/instances.ts'
-import * as accounts from '../../src/store/accounts.ts'
 import { type Cloud, startCloud } from '../cloud.ts'
 import { eventually } from '../eventually.ts'
+import { ownerOf } from '../owner.ts'
 
 const DAY_MS = 86_400_000
 
@@ -21,15 +20,7 @@ async function world(t: TestContext) {
     simulator: { bootMs: 5, shutdownMs: 5 },
     env: { HAVN_BACKUP_GRACE_MINUTES: '10' },
   })
-  const [account] = (await accounts.list(cloud.db, { limit: 1, offset: 0 })).items
-  const ctx: Ctx = {
-    db: cloud.db,
-    caller: { accountId: account!.id, apiKeyId: null, scopes: new Set(SCOPES) },
-    reach: 'account',
-    requestId: 'test',
-    settings: cloud.context.settings,
-    compute: cloud.simulator,
-  }
+  const ctx = await ownerOf(cloud.context)
   const { instance } = await instances.create(ctx, { hostname: 'vm' })
   await eventually('it runs', async () => (await instances.get(ctx, instance.id)).state === 'running')
   return { cloud, ctx, id: instance.id }

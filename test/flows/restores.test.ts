@@ -6,29 +6,20 @@ import { type TestContext, test } from 'node:test'
 import type { HostFacts } from '../../src/drivers/compute/compute.ts'
 import { CloudError, type ErrorCode } from '../../src/model/errors.ts'
 import { type InstanceId, newIdentity } from '../../src/model/ids.ts'
-import { SCOPES } from '../../src/model/scopes.ts'
 import * as backups from '../../src/services/backups.ts'
 import type { Ctx } from '../../src/services/ctx.ts'
 import * as instances from '../../src/services/instances.ts'
 import * as operations from '../../src/services/operations.ts'
 import * as receipts from '../../src/services/receipts.ts'
 import * as restores from '../../src/services/restores.ts'
-import * as accounts from '../../src/store/accounts.ts'
 import * as hosts from '../../src/store/hosts.ts'
 import { type Cloud, startCloud } from '../cloud.ts'
 import { eventually } from '../eventually.ts'
+import { ownerOf } from '../owner.ts'
 
 async function world(t: TestContext, env: NodeJS.ProcessEnv = {}, facts: Partial<HostFacts> = {}) {
   const cloud = await startCloud(t, { simulator: { bootMs: 5, shutdownMs: 5, facts }, env })
-  const [account] = (await accounts.list(cloud.db, { limit: 1, offset: 0 })).items
-  const ctx: Ctx = {
-    db: cloud.db,
-    caller: { accountId: account!.id, apiKeyId: null, scopes: new Set(SCOPES) },
-    reach: 'account',
-    requestId: 'test',
-    settings: cloud.context.settings,
-    compute: cloud.simulator,
-  }
+  const ctx = await ownerOf(cloud.context)
   const { instance } = await instances.create(ctx, { hostname: 'vm' })
   await comesTo(ctx, instance.id, 'running')
   cloud.simulator.write(instance.id, 'before')
