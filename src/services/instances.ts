@@ -30,7 +30,6 @@ import type { Operation } from '../store/operations.ts'
 import * as operations from '../store/operations.ts'
 import * as rebuilds from '../store/rebuilds.ts'
 import * as restores from '../store/restores.ts'
-import * as statistics from '../store/stats.ts'
 import * as strands from '../store/strands.ts'
 import { chooseImage, choosePlan, chooseRegion, findRegion, images as listImages, ownImages } from './catalog.ts'
 import { allow, type Ctx, visibleAccount } from './ctx.ts'
@@ -286,12 +285,7 @@ async function power(ctx: Ctx, ref: Ref, wish: PowerChange): Promise<Accepted> {
     }
     const starts = wish.action === 'start' || (wish.startIfStopped === true && row.state === 'stopped')
     const action = starts ? 'start' : wish.action
-    if (row.suspended_reason !== null && action !== 'stop') {
-      throw new CloudError('conflict', `the instance is suspended: ${row.suspended_reason}`, { state: 'suspended' })
-    }
-    if (!canInstance(action, row.state)) {
-      throw new CloudError('conflict', `cannot ${wish.action} an instance that is ${row.state}`, { state: row.state })
-    }
+    demandState(row, action, wish.action)
     await instances.change(tx, id, {
       state: starts ? 'starting' : wish.becomes,
       desiredPower: action === 'stop' ? 'off' : 'on',
@@ -300,6 +294,20 @@ async function power(ctx: Ctx, ref: Ref, wish: PowerChange): Promise<Accepted> {
     await strands.wake(tx, id)
     return { instance: await instances.get(tx, id), operation }
   })
+}
+
+/** `asked` is what the caller calls it: a reboot of what is stopped may be a start. A suspended instance may only stop. */
+function demandState(
+  { state, suspended_reason }: Awaited<ReturnType<typeof instances.lock>>,
+  action: InstanceAction,
+  asked: InstanceAction = action,
+): void {
+  if (suspended_reason !== null && action !== 'stop') {
+    throw new CloudError('conflict', `the instance is suspended: ${suspended_reason}`, { state: 'suspended' })
+  }
+  if (!canInstance(action, state)) {
+    throw new CloudError('conflict', `cannot ${asked} an instance that is ${state}`, { state })
+  }
 }
 
 export interface RebuildInput extends PasswordWish {
@@ -321,12 +329,7 @@ export async function rebuild(ctx: Ctx, ref: Ref, input: RebuildInput): Promise<
     if (row.delete_requested_at) throw notFound('instance', String(ref))
     const misfit = misfitOf(image, { memoryMib: row.memory_mib, diskGib: row.disk_gib }, 'the instance')
     if (misfit) throw invalidField('imageId', misfit, input.imageId)
-    if (row.suspended_reason !== null) {
-      throw new CloudError('conflict', `the instance is suspended: ${row.suspended_reason}`, { state: 'suspended' })
-    }
-    if (!canInstance('rebuild', row.state)) {
-      throw new CloudError('conflict', `cannot rebuild an instance that is ${row.state}`, { state: row.state })
-    }
+    demandState(row, 'rebuild')
     const operation = await openOperation(ctx, tx, 'instance.rebuild', id)
     await rebuilds.wish(tx, id, {
       imageId: image.id,
@@ -382,61 +385,6 @@ export async function update(ctx: Ctx, ref: Ref, input: UpdateInput): Promise<In
     if (Object.keys(input).length > 0) await instances.update(tx, id, changes)
     return instances.get(tx, id)
   })
-}
-
-export interface Stats {
-  state: InstanceState
-  uptimeSeconds: number | null
-  measuredAt: Date | null
-  cpuPercent: number | null
-  memoryUsedBytes: number | null
-  memoryTotalBytes: number | null
-  diskUsedBytes: number | null
-  diskTotalBytes: number | null
-  networkInBytes: number | null
-  networkOutBytes: number | null
-  diskReadBytes: number | null
-  diskWriteBytes: number | null
-  diskReadOps: number | null
-  diskWriteOps: number | null
-}
-
-/** A measurement older than this says nothing about now. */
-const STALE_MS = 60_000
-
-/** What was measured; null what nothing measures. Traffic counts since creation and stays readable while it is off. */
-export async function stats(ctx: Ctx, ref: Ref): Promise<Stats> {
-  return statsOf(ctx, await get(ctx, ref))
-}
-
-/** The same of an instance that was just read. */
-export async function statsOf(ctx: Pick<Ctx, 'db'>, instance: Instance): Promise<Stats> {
-  const { time, row } = await statistics.findNow(ctx.db, instance.id)
-  const isRunning = instance.state === 'running'
-  const isFresh =
-    isRunning &&
-    row !== null &&
-    time.getTime() - row.measuredAt.getTime() < STALE_MS &&
-    (instance.startedAt === null || row.measuredAt >= instance.startedAt)
-  return {
-    state: instance.state,
-    uptimeSeconds:
-      isRunning && instance.startedAt
-        ? Math.max(0, Math.floor((time.getTime() - instance.startedAt.getTime()) / 1_000))
-        : null,
-    measuredAt: row?.measuredAt ?? null,
-    cpuPercent: isFresh ? row.cpuPercent : null,
-    memoryUsedBytes: isFresh ? row.memoryUsedBytes : null,
-    memoryTotalBytes: isFresh ? row.memoryTotalBytes : null,
-    diskUsedBytes: isFresh ? row.diskUsedBytes : null,
-    diskTotalBytes: isFresh ? row.diskTotalBytes : null,
-    networkInBytes: row?.networkInBytes ?? null,
-    networkOutBytes: row?.networkOutBytes ?? null,
-    diskReadBytes: row?.diskReadBytes ?? null,
-    diskWriteBytes: row?.diskWriteBytes ?? null,
-    diskReadOps: row?.diskReadOps ?? null,
-    diskWriteOps: row?.diskWriteOps ?? null,
-  }
 }
 
 /** The end of the serial console's log. */

@@ -20,6 +20,7 @@ import type { Instance } from '../store/instances.ts'
 import * as metrics from '../store/metrics.ts'
 import type { Ctx } from './ctx.ts'
 import * as instances from './instances.ts'
+import * as statistics from './stats.ts'
 
 /** A leap year of 5-minute intervals, and a day more. */
 export const TRAFFIC_VALUES_MAX = 367 * 288
@@ -82,14 +83,14 @@ async function monthTrafficOf(ctx: Ctx, instance: Instance) {
 }
 
 export interface Usage {
-  stats: instances.Stats
+  stats: statistics.Stats
   /** Bytes of this month in both directions; null when nobody counted. */
   monthBytes: number | null
 }
 
 /** What an instance that was just read uses now, and moved this month; who never moved anything is not searched for it. */
 export async function usageOf(ctx: Ctx, instance: Instance): Promise<Usage> {
-  const stats = await instances.statsOf(ctx, instance)
+  const stats = await statistics.of(ctx, instance)
   if (stats.networkInBytes === null && stats.networkOutBytes === null) return { stats, monthBytes: null }
   const { inBytes, outBytes } = await monthTrafficOf(ctx, instance)
   return { stats, monthBytes: inBytes === null && outBytes === null ? null : (inBytes ?? 0) + (outBytes ?? 0) }

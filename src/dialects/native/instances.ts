@@ -1,5 +1,6 @@
 import { defined } from '../../lib/defined.ts'
 import * as instances from '../../services/instances.ts'
+import * as stats from '../../services/stats.ts'
 import { Answer, route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
 import { page } from './present/common.ts'
@@ -98,5 +99,5 @@ export const getInstanceLog = route({
 export const getInstanceStats = route({
   ...endpoints.getInstanceStats,
   ...read,
-  run: async (ctx, { params }) => presentStats(await instances.stats(ctx, params.id)),
+  run: async (ctx, { params }) => presentStats(await stats.get(ctx, params.id)),
 })

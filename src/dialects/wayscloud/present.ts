@@ -6,7 +6,8 @@ import { z } from 'zod'
 import type { InstanceState } from '../../model/instance.ts'
 import type { Account } from '../../services/accounts.ts'
 import type * as catalog from '../../services/catalog.ts'
-import type { Instance, Stats } from '../../services/instances.ts'
+import type { Instance } from '../../services/instances.ts'
+import type { Stats } from '../../services/stats.ts'
 
 type Region = Awaited<ReturnType<typeof catalog.regions>>[number]
 type Plan = Awaited<ReturnType<typeof catalog.plans>>[number]

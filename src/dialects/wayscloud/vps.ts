@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { isUuid } from '../../model/ids.ts'
 import { isHostname } from '../../model/instance.ts'
 import * as instances from '../../services/instances.ts'
+import * as stats from '../../services/stats.ts'
 import { Answer, JsonText, route } from '../http/route.ts'
 import {
   CreatedVps,
@@ -109,7 +110,7 @@ export const getVpsStatus = route({
   answer: VpsStatus,
   async run(ctx, { params, headers }) {
     const instance = await instances.get(ctx, params.vps_id)
-    return presentStatus(instance, await instances.stats(ctx, instance.id), statusWords(headers['user-agent']))
+    return presentStatus(instance, await stats.get(ctx, instance.id), statusWords(headers['user-agent']))
   },
 })
 

@@ -1,4 +1,5 @@
 import type * as instances from '../../../services/instances.ts'
+import type * as statistics from '../../../services/stats.ts'
 import type * as contract from '../contract/instances.ts'
 import { presentPlan } from './catalog.ts'
 import { maybe, time } from './common.ts'
@@ -39,7 +40,7 @@ export const presentInstance = (instance: instances.Instance): contract.Instance
   updatedAt: time(instance.updatedAt),
 })
 
-export const presentStats = ({ state: _, measuredAt, ...stats }: instances.Stats): contract.InstanceStats => ({
+export const presentStats = ({ state: _, measuredAt, ...stats }: statistics.Stats): contract.InstanceStats => ({
   measuredAt: maybe(measuredAt),
   ...stats,
 })
