@@ -270,7 +270,10 @@ function registerDocs(app: FastifyInstance, dialects: readonly Dialect[]): void 
 
 function once<T>(make: () => T): () => T {
   let made: { value: T } | undefined
-  return () => (made ??= { value: make() }).value
+  return () => {
+    made ??= { value: make() }
+    return made.value
+  }
 }
 
 /** A change or a look at a secret that was refused after the caller was known, or a credential that was wrong, is on record; 429s are not. */
