@@ -6,7 +6,6 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CompiledQuery } from 'kysely'
 import { createSimulator } from '../src/drivers/compute/simulator.ts'
 import { type Cloud, startCloud } from '../test/cloud.ts'
 import { seedFleet } from './fleet.ts'
@@ -15,8 +14,8 @@ import {
   bench,
   cpuSeconds,
   memoryMib,
-  parentOf,
   percentile,
+  postgresOf,
   printTable,
   readOptions,
   round,
@@ -55,7 +54,7 @@ await bench(async (scope) => {
   for (let i = 0; i < 3; i++) reconciles.push((await full.ask({ reconcile: true })).ms)
   rows.push([`full reconcile ${fleet}`, `${round(percentile(reconciles, 0.5), 0)} ms`, '< 30 s'])
   await sleep(options.settle * 1_000)
-  const postgres = await postgresOf(cloud)
+  const postgres = await postgresOf(cloud.db)
   const before = { ours: cpuSeconds(full.pid), database: cpuSeconds(postgres) }
   const began = performance.now()
   await sleep(options.seconds * 1_000)
@@ -132,10 +131,4 @@ async function createMany(url: string, cloud: Cloud): Promise<number> {
     if (performance.now() - began > CREATE_LIMIT_MS) throw new Error(`only ${total} of ${options.creates} run`)
     await sleep(POLL_MS)
   }
-}
-
-/** The server of which our connections are children. */
-async function postgresOf({ db }: Cloud): Promise<number> {
-  const { rows } = await db.executeQuery<{ pid: number }>(CompiledQuery.raw('SELECT pg_backend_pid() AS pid'))
-  return parentOf(rows[0]!.pid)
 }

@@ -1,6 +1,8 @@
 /** What the benches share: options, a scope that clears up, percentiles, tables, and what /proc says of a process. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { CompiledQuery } from 'kysely'
+import type { Db } from '../src/store/db.ts'
 
 /** Numbers from the command line, `--strands 500`; what is not given keeps its default, what is unknown ends the run. */
 export function readOptions<T extends Record<string, number>>(defaults: T): T {
@@ -83,7 +85,13 @@ export function peakMemoryMib(pid: number): number {
   }
 }
 
-export const parentOf = (pid: number): number => Number(statOf(pid)?.[1] ?? 0)
+/** The server of which the connections of `db` are children. */
+export async function postgresOf(db: Db): Promise<number> {
+  const { rows } = await db.executeQuery<{ pid: number }>(CompiledQuery.raw('SELECT pg_backend_pid() AS pid'))
+  return parentOf(rows[0]!.pid)
+}
+
+const parentOf = (pid: number): number => Number(statOf(pid)?.[1] ?? 0)
 
 /** The process and all that descend from it. */
 function processTree(root: number): number[] {

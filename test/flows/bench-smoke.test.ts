@@ -21,11 +21,12 @@ const SMALL: Record<string, { options: string[]; prints: RegExp[] }> = {
       '5',
     ]),
     prints: [
-      /^native GET, Havn( +[\d.]+){5} +0 +\d+$/m,
-      /^WAYSCloud LIST 100, bare( +[\d.]+){5} +0 +\d+$/m,
-      /^VPS\.org GET, Havn( +[\d.]+){5} +0 +\d+$/m,
-      /^Leaseweb LIST 100, Havn( +[\d.]+){5} +0 +\d+$/m,
+      /^native GET, Havn( +[\d.]+){7} +0 +\d+$/m,
+      /^WAYSCloud LIST 100, bare( +[\d.]+){7} +0 +\d+$/m,
+      /^VPS\.org GET, Havn( +[\d.]+){7} +0 +\d+$/m,
+      /^Leaseweb LIST 100, Havn( +[\d.]+){7} +0 +\d+$/m,
       /^ratio native LIST 100: \d/m,
+      /^ratio Leaseweb GET, CPU: \S/m,
     ],
   },
   'idle.ts': {
