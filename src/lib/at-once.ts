@@ -30,3 +30,18 @@ export function askAtOnce<Question, Answer>(
       else if (waiting.length === 1) setImmediate(flush)
     })
 }
+
+/** The same for each source of answers, a database for example: only who asks the same one is answered together. */
+export function askAtOnceOf<Source extends object, Question, Answer>(
+  most: number,
+  ask: (source: Source, questions: readonly Question[]) => Promise<readonly Answer[]>,
+): (source: Source) => (question: Question) => Promise<Answer> {
+  const askers = new WeakMap<Source, (question: Question) => Promise<Answer>>()
+  return (source) => {
+    const known = askers.get(source)
+    if (known) return known
+    const made = askAtOnce(most, (questions: readonly Question[]) => ask(source, questions))
+    askers.set(source, made)
+    return made
+  }
+}

@@ -15,7 +15,6 @@ import {
   type Step,
   startOf,
 } from '../model/metric.ts'
-import { now } from '../store/db.ts'
 import type { Instance } from '../store/instances.ts'
 import * as metrics from '../store/metrics.ts'
 import type { Ctx } from './ctx.ts'
@@ -53,19 +52,21 @@ export interface Traffic extends Span {
  */
 export async function traffic(ctx: Ctx, ref: string, { granularity, ...asked }: TrafficQuery): Promise<Traffic> {
   const instance = await instances.get(ctx, ref)
-  const time = await now(ctx.db)
-  const { to = new Date(time.getTime() + 1), from = startOf('month', time) } = asked
+  const { to = justAfter(instance.readAt), from = startOf('month', instance.readAt) } = asked
   return trafficOf(ctx, instance, granularity, { from, to })
 }
 
 async function trafficOf(ctx: Ctx, instance: Instance, granularity: Granularity, asked: Span): Promise<Traffic> {
-  const spans = await spansOf(ctx, granularity, asked, TRAFFIC_VALUES_MAX)
+  const spans = spansOf(instance, granularity, asked, TRAFFIC_VALUES_MAX)
   const level = granularity === 'year' || granularity === 'none' ? 'month' : granularity
   const grown = await growthIn(ctx, instance, ['networkInBytes', 'networkOutBytes'], level, spans)
   const valued = (bytes: (number | null)[]) => spans.map((span, index) => ({ ...span, bytes: bytes[index] ?? null }))
   const [incoming, out] = [valued(grown.networkInBytes), valued(grown.networkOutBytes)]
   return { instanceId: instance.id, ...asked, granularity, in: incoming, out }
 }
+
+/** So that a span up to now holds what was measured in this very moment. */
+const justAfter = (time: Date): Date => new Date(time.getTime() + 1)
 
 /** What counts against a plan's traffic: this calendar month in UTC, up to now. */
 export async function monthTraffic(
@@ -76,9 +77,9 @@ export async function monthTraffic(
 }
 
 async function monthTrafficOf(ctx: Ctx, instance: Instance) {
-  const to = await now(ctx.db)
+  const to = instance.readAt
   const from = startOf('month', to)
-  const moved = await trafficOf(ctx, instance, 'none', { from, to: new Date(to.getTime() + 1) })
+  const moved = await trafficOf(ctx, instance, 'none', { from, to: justAfter(to) })
   return { from, to, inBytes: moved.in[0]?.bytes ?? null, outBytes: moved.out[0]?.bytes ?? null }
 }
 
@@ -129,7 +130,7 @@ export async function curves(
   { metric, step, ...asked }: { metric?: Metric; step: Step; from?: Date; to?: Date },
 ): Promise<Curves> {
   const instance = await instances.get(ctx, ref)
-  const { to = new Date((await now(ctx.db)).getTime() + 1) } = asked
+  const { to = justAfter(instance.readAt) } = asked
   const { from = new Date(to.getTime() - CURVES_MS) } = asked
   const all: Curves['curves'] = []
   for (const one of metric === undefined ? METRICS : [metric]) {
@@ -140,7 +141,7 @@ export async function curves(
 
 async function seriesOf(ctx: Ctx, instance: Instance, metric: Metric, step: Step, asked: Span): Promise<SeriesValue[]> {
   if (step === '10s') return samples(ctx, instance, metric, asked)
-  const spans = await spansOf(ctx, step, asked, SERIES_VALUES_MAX)
+  const spans = spansOf(instance, step, asked, SERIES_VALUES_MAX)
   if (isCounter(metric)) {
     const grown = await growthIn(ctx, instance, [metric], step, spans)
     return spans.map((span, index) => ({ ...span, value: grown[metric][index] ?? null, max: null }))
@@ -158,8 +159,9 @@ async function seriesOf(ctx: Ctx, instance: Instance, metric: Metric, step: Step
 
 const SAMPLE_MS = 10_000
 
-async function samples(ctx: Ctx, { number }: Instance, metric: Metric, asked: Span): Promise<SeriesValue[]> {
-  const [span] = await spansOf(ctx, 'none', asked, 1)
+async function samples(ctx: Ctx, instance: Instance, metric: Metric, asked: Span): Promise<SeriesValue[]> {
+  const { number } = instance
+  const [span] = spansOf(instance, 'none', asked, 1)
   if (!span) return []
   if (isCounter(metric)) {
     const points = await metrics.counterPoints(ctx.db, { number, counters: [metric], level: '10s', ...span })
@@ -195,12 +197,11 @@ const wholeOf = (spans: readonly Span[]): Span | null =>
   spans.length === 0 ? null : { from: spans[0]!.from, to: spans.at(-1)!.to }
 
 /** The intervals asked for that have begun; the one that holds now is as long as was asked for. */
-async function spansOf(ctx: Ctx, granularity: Granularity, { from, to }: Span, max: number): Promise<Span[]> {
+function spansOf({ readAt }: Instance, granularity: Granularity, { from, to }: Span, max: number): Span[] {
   if (!(from.getTime() >= EARLIEST)) throw invalidQuery('from', 'from is not a time after 1970', from)
   if (!(to > from)) throw invalidQuery('to', 'to is not a time after from', to)
-  const time = (await now(ctx.db)).getTime()
-  if (from.getTime() > time) return []
-  const spans = intervals(granularity, { from, to: new Date(Math.min(to.getTime(), time + 1)) }, max)
+  if (from > readAt) return []
+  const spans = intervals(granularity, { from, to: new Date(Math.min(to.getTime(), readAt.getTime() + 1)) }, max)
   if (!spans) {
     throw invalidQuery('granularity', `${granularity} makes more than ${max} values of this span`, granularity)
   }

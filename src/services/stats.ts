@@ -31,7 +31,8 @@ export async function get(ctx: Ctx, ref: instances.Ref): Promise<Stats> {
 
 /** The same of an instance that was just read. */
 export async function of(ctx: Pick<Ctx, 'db'>, instance: instances.Instance): Promise<Stats> {
-  const { time, row } = await stats.findNow(ctx.db, instance.id)
+  const row = (await stats.find(ctx.db, instance.id)) ?? null
+  const time = instance.readAt
   const isRunning = instance.state === 'running'
   const isFresh =
     isRunning &&

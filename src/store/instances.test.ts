@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { seedFleet } from '../../bench/fleet.ts'
 import { startCloud } from '../../test/cloud.ts'
 import type { AccountId } from '../model/ids.ts'
 import { INSTANCE_STATES } from '../model/instance.ts'
@@ -44,4 +45,36 @@ test('totals are exact on every page, whoever looks and whatever is filtered', a
   // A deletion that is taken back.
   await cloud.db.updateTable('instance').set({ delete_requested_at: null }).where('name', '=', 'c').execute()
   assert.deepEqual(await page({ accountId: owner, limit: 1 }), { names: 'a', total: 5 })
+})
+
+test('who looks at once finds his own, by whatever key, and nothing of anybody else', async (t) => {
+  const cloud = await startCloud(t, { withoutWorker: true })
+  const { id: owner } = await cloud.db.selectFrom('account').select('id').executeTakeFirstOrThrow()
+  const stranger: AccountId = 'acct_nobody'
+  await seedFleet(cloud.db, { count: 3, accountId: owner })
+  const { items } = await instances.list(cloud.db, { accountId: owner })
+  const [a, b, gone] = [items[0]!, items[1]!, items[2]!]
+  await cloud.db.updateTable('instance').set({ delete_requested_at: new Date() }).where('id', '=', gone.id).execute()
+  const asked: [ref: string | number, accountId: AccountId | null, name: string | undefined][] = [
+    [a.number, owner, a.name],
+    [b.number, owner, b.name],
+    [String(b.number), null, b.name],
+    [a.number, stranger, undefined],
+    [a.uuid.toUpperCase(), owner, a.name],
+    [b.uuid, stranger, undefined],
+    [a.id, owner, a.name],
+    [b.id, owner, b.name],
+    [gone.number, owner, undefined],
+    [gone.id, null, undefined],
+    [gone.name, owner, undefined],
+    [a.name, owner, a.name],
+    [1, owner, undefined],
+    [1.5, owner, undefined],
+    [2 ** 60, owner, undefined],
+  ]
+  const found = await Promise.all(asked.map(([ref, accountId]) => instances.find(cloud.db, ref, { accountId })))
+  assert.deepEqual(
+    found.map(([one]) => one?.name),
+    asked.map(([, , name]) => name),
+  )
 })

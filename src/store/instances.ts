@@ -1,12 +1,13 @@
 import { type RawBuilder, type Selectable, sql } from 'kysely'
 import { notFound } from '../model/errors.ts'
-import { type AccountId, type HostId, type InstanceId, isUuid } from '../model/ids.ts'
+import type { AccountId, HostId, InstanceId } from '../model/ids.ts'
 import type { InstanceState, Power } from '../model/instance.ts'
 import type { InstanceSpec } from '../model/instance-spec.ts'
 import * as credentials from './credentials.ts'
 import type { Db } from './db.ts'
 import * as events from './events.ts'
-import { ADDRESSES, asInstance, type Instance, type Row, SELECT } from './instance-row.ts'
+import { findByKey, keyOf } from './instance-by-key.ts'
+import { ADDRESSES, asInstance, type Instance, ROWS, type Row } from './instance-row.ts'
 import * as rebuilds from './rebuilds.ts'
 import * as rsyncAccounts from './rsync-accounts.ts'
 import type { Schema } from './schema.ts'
@@ -36,27 +37,28 @@ export async function list(db: Db, filter: InstanceFilter): Promise<{ items: Ins
     ],
     sql` AND `,
   )
-  const { rows } = await sql<Row>`
-    ${SELECT} WHERE ${wanted} ORDER BY instance.number LIMIT ${limit ?? null} OFFSET ${offset}`.execute(db)
+  const isNarrowed = states !== undefined || isSuspended !== undefined || regionId !== undefined || name !== undefined
+  const total = isNarrowed || limit === undefined ? sql`NULL` : sql`(${totalOf(accountId)})`
+  const { rows } = await sql<Row & { total: number | null }>`
+    SELECT ${total} AS total, ${ROWS}
+    WHERE ${wanted} ORDER BY instance.number LIMIT ${limit ?? null} OFFSET ${offset}`.execute(db)
   const items = rows.map(asInstance)
   const isLastPage = limit === undefined || items.length < limit
   if (isLastPage && (items.length > 0 || offset === 0)) return { items, total: offset + items.length }
-  const isNarrowed = states !== undefined || isSuspended !== undefined || regionId !== undefined || name !== undefined
-  return { items, total: isNarrowed ? await count(db, wanted) : await countAll(db, accountId) }
+  return { items, total: rows[0]?.total ?? (await count(db, isNarrowed ? countOf(wanted) : totalOf(accountId))) }
 }
 
-async function count(db: Db, wanted: RawBuilder<unknown>): Promise<number> {
-  const { rows } = await sql<{ total: number }>`SELECT count(*) AS total FROM instance WHERE ${wanted}`.execute(db)
-  return rows[0]!.total
+async function count(db: Db, query: RawBuilder<{ total: number }>): Promise<number> {
+  return (await query.execute(db)).rows[0]!.total
 }
+
+const countOf = (wanted: RawBuilder<unknown>) =>
+  sql<{ total: number }>`SELECT count(*) AS total FROM instance WHERE ${wanted}`
 
 /** Without looking at the instances; see migrations/0002-instance-count.ts. */
-async function countAll(db: Db, accountId: AccountId | null): Promise<number> {
-  const { rows } = await sql<{ total: number }>`
+const totalOf = (accountId: AccountId | null) => sql<{ total: number }>`
     SELECT coalesce(sum(instances), 0)::bigint AS total FROM instance_count
-    WHERE ${accountId === null ? sql`true` : sql`account_id = ${accountId}`}`.execute(db)
-  return rows[0]!.total
-}
+    WHERE ${accountId === null ? sql`true` : sql`account_id = ${accountId}`}`
 
 const visibleTo = (accountId: AccountId | null) =>
   accountId === null
@@ -65,7 +67,7 @@ const visibleTo = (accountId: AccountId | null) =>
 
 /** One instance by its own id, deleted or not. For strands; callers go through `find`. */
 export async function get(db: Db, id: InstanceId): Promise<Instance> {
-  const { rows } = await sql<Row>`${SELECT} WHERE instance.id = ${id}`.execute(db)
+  const { rows } = await sql<Row>`SELECT ${ROWS} WHERE instance.id = ${id}`.execute(db)
   if (!rows[0]) throw notFound('instance', id)
   return asInstance(rows[0])
 }
@@ -81,23 +83,15 @@ export interface Visibility {
  */
 export async function find(db: Db, ref: string | number, { accountId }: Visibility): Promise<Instance[]> {
   if (typeof ref === 'string' && (ref.length === 0 || ref.length > 255 || ref.includes('\0'))) return []
-  const visible = visibleTo(accountId)
-  for (const meaning of meaningsOf(ref)) {
-    const { rows } = await sql<Row>`
-      ${SELECT} WHERE ${meaning} AND ${visible} ORDER BY instance.number LIMIT 10`.execute(db)
-    if (rows.length > 0) return rows.map(asInstance)
-  }
-  return []
-}
-
-/** Names last: an id is never mistaken for the name of another. */
-function meaningsOf(ref: string | number): RawBuilder<unknown>[] {
-  if (typeof ref === 'number') return [sql`instance.number = ${ref}`]
-  const named = sql`(instance.name = ${ref} OR instance.hostname = ${ref})`
-  if (isUuid(ref)) return [sql`instance.uuid = ${ref.toLowerCase()}`, named]
-  if (/^inst_[0-9a-z]{26}$/.test(ref)) return [sql`instance.id = ${ref}`, named]
-  if (/^[1-9]\d{0,14}$/.test(ref)) return [sql`instance.number = ${Number(ref)}`, named]
-  return [named]
+  const key = keyOf(ref)
+  const one = key && (await findByKey(db, key))
+  if (one && (accountId === null || one.accountId === accountId)) return [one]
+  if (typeof ref === 'number') return []
+  // Names last: an id is never mistaken for the name of another.
+  const { rows } = await sql<Row>`
+    SELECT ${ROWS} WHERE (instance.name = ${ref} OR instance.hostname = ${ref}) AND ${visibleTo(accountId)}
+    ORDER BY instance.number LIMIT 10`.execute(db)
+  return rows.map(asInstance)
 }
 
 /** Locks the row for the rest of the transaction; every change of an instance begins here. */

@@ -19,6 +19,7 @@ import * as sshKeys from './migrations/0011-ssh-keys.ts'
 import * as credentials from './migrations/0012-credentials.ts'
 import * as metrics from './migrations/0013-metrics.ts'
 import * as rebuildPassword from './migrations/0014-rebuild-password.ts'
+import * as instanceNames from './migrations/0015-instance-names.ts'
 
 interface Migration {
   name: string
@@ -40,6 +41,7 @@ export const MIGRATIONS: readonly Migration[] = [
   credentials,
   metrics,
   rebuildPassword,
+  instanceNames,
 ]
 
 const LOCK = 0x4861766e // "Havn"

@@ -1,6 +1,6 @@
 /** Versions as they are read. What changes them is in objects.ts. */
 import { CompiledQuery, type RawBuilder, sql } from 'kysely'
-import { askAtOnce } from '../lib/at-once.ts'
+import { askAtOnceOf } from '../lib/at-once.ts'
 import type { AccountId } from '../model/ids.ts'
 import type { ObjectPart, ObjectVersion } from '../model/object.ts'
 import type { RetentionMode } from '../model/object-lock.ts'
@@ -27,22 +27,14 @@ export async function find(db: Db, query: FindQuery): Promise<ObjectVersion | nu
 }
 
 type LatestQuery = Pick<FindQuery, 'bucket' | 'key'> & { withBody: boolean }
-type Latest = (query: LatestQuery) => Promise<ObjectVersion | null | 'stale'>
 
 const AT_ONCE_MAX = 32 // bodies of 16 KiB each, in hexadecimal: 1 MiB
-const latests = new WeakMap<Db, Latest>()
 
 /**
  * Small objects are read by the thousand, and what a query costs besides its rows (the calls into the system, the
  * description of the columns, a plan that starts and ends) is more than the row: who asks at once shares it.
  */
-function latestOf(db: Db): Latest {
-  const known = latests.get(db)
-  if (known) return known
-  const made = askAtOnce(AT_ONCE_MAX, (queries: readonly LatestQuery[]) => findLatest(db, queries))
-  latests.set(db, made)
-  return made
-}
+const latestOf = askAtOnceOf(AT_ONCE_MAX, findLatest)
 
 async function findLatest(db: Db, queries: readonly LatestQuery[]): Promise<(ObjectVersion | null | 'stale')[]> {
   const parameters = [

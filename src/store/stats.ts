@@ -4,6 +4,7 @@
  * run all of it. A sample that is not newer than the last changes nothing, so it may be recorded twice.
  */
 import { type RawBuilder, sql } from 'kysely'
+import { askAtOnceOf } from '../lib/at-once.ts'
 import type { InstanceId } from '../model/ids.ts'
 import { COUNTERS, type Counter, type Gauge } from '../model/metric.ts'
 import type { Db } from './db.ts'
@@ -137,17 +138,16 @@ const COLUMNS = [
   'disk_write_ops as diskWriteOps',
 ] as const
 
-export const find = (db: Db, instanceId: InstanceId) =>
-  db.selectFrom('instance_stats').select(COLUMNS).where('instance_id', '=', instanceId).executeTakeFirst()
+/** Undefined: never measured. Who asks in the same turn shares a question. */
+export const find = (db: Db, instanceId: InstanceId) => latestOf(db)(instanceId)
 
-/** The same and the time it is, in one look. */
-export async function findNow(db: Db, instanceId: InstanceId) {
-  const { time, ...row } = await db
-    .selectFrom(sql<{ time: Date }>`(SELECT cloud_now() AS time)`.as('clock'))
-    .leftJoin('instance_stats', (join) => join.on('instance_id', '=', instanceId))
-    .select('time')
-    .select(COLUMNS)
-    .executeTakeFirstOrThrow()
-  const { measuredAt, ...values } = row
-  return { time, row: measuredAt === null ? null : { measuredAt, ...values } }
-}
+const AT_ONCE_MAX = 100
+const latestOf = askAtOnceOf(AT_ONCE_MAX, async (db: Db, ids: readonly InstanceId[]) => {
+  const rows = await db
+    .selectFrom('instance_stats')
+    .select(['instance_id', ...COLUMNS])
+    .where('instance_id', '=', sql<InstanceId>`ANY ((SELECT ${ids}::text[])::text[])`)
+    .execute()
+  const found = new Map(rows.map(({ instance_id, ...row }) => [instance_id, row]))
+  return ids.map((id) => found.get(id))
+})

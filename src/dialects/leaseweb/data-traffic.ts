@@ -1,8 +1,6 @@
 /** What a server's own interface moved, in the intervals asked for. */
 import { z } from 'zod'
 import { type Granularity, startOf } from '../../model/metric.ts'
-import * as clock from '../../services/clock.ts'
-import type { Ctx } from '../../services/ctx.ts'
 import * as instances from '../../services/instances.ts'
 import * as metrics from '../../services/metrics.ts'
 import { route } from '../http/route.ts'
@@ -55,8 +53,8 @@ export const getDataTraffic = route({
   answer: DataTraffic,
   async run(ctx, { params, query }) {
     const { granularity, aggregation } = query
-    const { id } = await instances.get(ctx, params.virtualServerId)
-    const { from, to } = await spanOf(ctx, query)
+    const { id, readAt } = await instances.get(ctx, params.virtualServerId)
+    const { from = startOf('month', readAt), to = readAt } = query
     const traffic = await metrics.traffic(ctx, id, { from, to, granularity: GRANULARITY[granularity] })
     return {
       _metadata: { from: time(from), to: time(to), granularity, aggregation },
@@ -64,11 +62,6 @@ export const getDataTraffic = route({
     }
   },
 })
-
-async function spanOf(ctx: Ctx, { from, to }: z.output<typeof Query>) {
-  const now = await clock.time(ctx)
-  return { from: from ?? startOf('month', now), to: to ?? now }
-}
 
 const SECOND = 1_000
 /** A value's moment is the last second of its interval. */

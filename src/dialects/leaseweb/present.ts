@@ -94,7 +94,7 @@ export const VirtualServer = z
   })
   .meta({ id: 'VirtualServer' })
 
-export const presentServer = (instance: Instance, now: Date): z.infer<typeof VirtualServer> => ({
+export const presentServer = (instance: Instance): z.infer<typeof VirtualServer> => ({
   id: String(instance.number),
   reference: instance.reference,
   customerId: String(instance.accountNumber),
@@ -108,7 +108,7 @@ export const presentServer = (instance: Instance, now: Date): z.infer<typeof Vir
   contract: {
     id: String(instance.number),
     startsAt: contractTime(instance.createdAt),
-    endsAt: contractTime(endOfTerm(instance.createdAt, now)),
+    endsAt: contractTime(endOfTerm(instance.createdAt, instance.readAt)),
     billingCycle: 1,
     billingFrequency: 'MONTH',
     pricePerFrequency: instance.plan.priceMonthlyMinor / 100,

@@ -2,7 +2,6 @@
 import { z } from 'zod'
 import { invalidField } from '../../model/errors.ts'
 import { REFERENCE_MAX } from '../../model/instance.ts'
-import * as clock from '../../services/clock.ts'
 import type { Ctx } from '../../services/ctx.ts'
 import * as instances from '../../services/instances.ts'
 import { route } from '../http/route.ts'
@@ -28,8 +27,8 @@ export const listVirtualServers = route({
   answer: z.object({ virtualServers: z.array(VirtualServer), _metadata: Metadata }),
   async run(ctx, { query }) {
     const page = pagingOf(query)
-    const [{ items, total }, now] = [await instances.list(ctx, page), await clock.time(ctx)]
-    return { virtualServers: items.map((instance) => presentServer(instance, now)), _metadata: metadata(total, page) }
+    const { items, total } = await instances.list(ctx, page)
+    return { virtualServers: items.map(presentServer), _metadata: metadata(total, page) }
   },
 })
 
@@ -44,8 +43,7 @@ export const getVirtualServer = route({
   names,
   answer: VirtualServer,
   async run(ctx, { params }) {
-    const instance = await instances.get(ctx, params.virtualServerId)
-    return presentServer(instance, await clock.time(ctx))
+    return presentServer(await instances.get(ctx, params.virtualServerId))
   },
 })
 
@@ -65,7 +63,7 @@ export const updateVirtualServer = route({
   answer: VirtualServer,
   async run(ctx, { params, body }) {
     const instance = await instances.update(ctx, params.virtualServerId, { reference: body.reference || null })
-    return presentServer(instance, await clock.time(ctx))
+    return presentServer(instance)
   },
 })
 
