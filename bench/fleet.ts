@@ -45,7 +45,7 @@ export async function seedFleet(db: Db, { count, accountId, simulator }: Fleet):
         vcpus: plan.vcpus,
         memory_mib: plan.memory_mib,
         disk_gib: plan.disk_gib,
-        mac: `52:54:${identity.uuid.slice(-8).replace(/..(?!$)/g, '$&:')}`,
+        mac: `52:${identity.uuid.slice(-10).replace(/..(?!$)/g, '$&:')}`,
         state: 'running' as const,
         provisioned_at: new Date(),
         started_at: new Date(),

@@ -5,16 +5,14 @@ import { presentServer } from './present.ts'
 
 const AT = new Date('2026-05-01T09:00:00Z')
 const stateOf = (given: Partial<Instance>) =>
-  presentServer(
-    {
-      image: { name: 'Debian 12' },
-      plan: { names: {}, memoryMib: 1 },
-      regionNames: {},
-      createdAt: AT,
-      ...given,
-    } as Instance,
-    AT,
-  ).state
+  presentServer({
+    image: { name: 'Debian 12' },
+    plan: { names: {}, memoryMib: 1 },
+    regionNames: {},
+    createdAt: AT,
+    readAt: AT,
+    ...given,
+  } as Instance).state
 
 test('what goes down to come up again stops until it is down, and starts from then on', () => {
   for (const state of ['rebooting', 'rebuilding'] as const) {
