@@ -59,6 +59,9 @@ export function firstInterval(granularity: Granularity, { from, to }: Span): Spa
 
 /** The intervals of a span, the first and the last clipped to it; null when they are more than `max`. */
 export function intervals(granularity: Granularity, { from, to }: Span, max: number): Span[] | null {
+  // Not built to be thrown away: whoever asks for centuries by minutes would keep everybody else waiting.
+  if (granularity in FIXED && to.getTime() - from.getTime() > max * FIXED[granularity as keyof typeof FIXED])
+    return null
   const all: Span[] = []
   for (let at = from; at < to; at = all.at(-1)!.to) {
     if (all.length === max) return null

@@ -176,6 +176,7 @@ test('spans without sense and too many values are refused', async (t) => {
     ['day', 'nonsense', '2026-01-02T00:00:00Z', 'from'],
     ['day', '0001-01-01T00:00:00Z', '2026-01-02T00:00:00Z', 'from'],
     ['5min', '2024-01-01T00:00:00Z', '2026-01-02T00:00:00Z', 'granularity'],
+    ['hour', '1970-01-01T00:00:00Z', '9999-01-02T00:00:00Z', 'granularity'],
   ] as const) {
     await assert.rejects(it.traffic(granularity, from, to), refused(field), `${granularity} ${from} ${to}`)
   }

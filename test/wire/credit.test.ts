@@ -1,7 +1,7 @@
 /** What the instances of an account may cost a month: one rule for every dialect. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { census, type Wire, wireOfSuite } from './wire.ts'
+import { census, until, untilState, type Wire, wireOfSuite } from './wire.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: what comes is what is looked at
 type Json = any
@@ -67,6 +67,27 @@ describe('credit', () => {
       400,
     )
     assert.equal((await wire().call('PUT', '/havn/v1/accounts/nobody/credit', { creditMinor: 1 })).status, 404)
+  })
+
+  test('a backup that becomes a new instance is paid for like any other, and many at once are not', async () => {
+    await setCredit(null)
+    for (const { id } of (await call('GET', INSTANCES)).body.items) await call('DELETE', `${INSTANCES}/${id}`)
+    const { id } = (await call('POST', INSTANCES, INSTANCE)).body.instance
+    await untilState(wire(), id, 'running')
+    const backupId = (await call('POST', `${INSTANCES}/${id}/backups`, {})).body.backup.id
+    await until(
+      'the backup',
+      async () => (await call('GET', `/havn/v1/backups/${backupId}`)).body.state === 'completed',
+    )
+    await setCredit(2 * PRICE)
+    const orders = [
+      { name: 'b', backupId },
+      { name: 'c', backupId },
+      { name: 'd', backupId },
+      { name: 'e', backupId },
+    ].map((body) => call('POST', INSTANCES, body))
+    const statuses = (await Promise.all(orders)).map(({ status }) => status)
+    assert.deepEqual(statuses.sort(), [201, 402, 402, 402])
   })
 
   test('an account may begin with a credit', async () => {

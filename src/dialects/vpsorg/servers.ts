@@ -42,7 +42,10 @@ const PAGE_SIZE_RULE = `Ensure this value is a whole number from 1 to ${PAGE_SIZ
 const Filter = z.object({
   status: Word.describe('active, stopped, suspended …; exact'),
   location: Word.describe('code of a place; exact'),
-  page: z.string().optional().describe('from 1; without `page` and `page_size` all servers are listed'),
+  page: z
+    .string('Not a valid string.')
+    .optional()
+    .describe('from 1; without `page` and `page_size` all servers are listed'),
   page_size: z
     .string(PAGE_SIZE_RULE)
     .regex(/^\d{1,12}$/, PAGE_SIZE_RULE)

@@ -69,6 +69,13 @@ describe('lists', () => {
     }
   })
 
+  test('what is asked twice is refused in words of this API', async () => {
+    for (const field of ['page', 'status', 'location']) {
+      const answer = await list(`?${field}=1&${field}=2`)
+      assert.deepEqual([answer.status, answer.body], [400, { [field]: ['Not a valid string.'] }])
+    }
+  })
+
   test('filters are exact; what nothing has matches nothing', async () => {
     const [somewhere] = (await list()).body.results
     const there = (await list(`?location=${somewhere.location}`)).body
