@@ -13,7 +13,7 @@ const WALK_MS = 15 * 60_000
 const random = randomFrom(SEED)
 
 /** What one run takes of the whole: a walk from each of these groups of stories, in this order. */
-const SAMPLE: readonly (readonly string[])[] = [['create']]
+const SAMPLE: readonly (readonly string[])[] = [['create'], ['create, stopped', 'delete while it is uploaded']]
 
 function chosen(walks: readonly Walk[]): readonly Walk[] {
   const wish = process.env.HAVN_TEST_KILLS

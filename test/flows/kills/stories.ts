@@ -89,7 +89,9 @@ export function storiesOf(cloud: KillCloud): {
 
   async function writeAnew(): Promise<void> {
     const command = `dd if=/dev/urandom of=${FILE} bs=1M count=6 2>/dev/null; sync; sha256sum ${FILE}`
-    onDisk = (await cloud.inside('first', command)).split(' ')[0]!
+    // It may have been started a moment ago.
+    const said = await eventually('it answers', () => cloud.inside('first', command).catch(() => null), WORK_MS)
+    onDisk = said.split(' ')[0]!
   }
   async function beginBackup(): Promise<Run> {
     const { backup, operation } = await ask<BackupAccepted>('POST', `/instances/${machineId}/backups`)
@@ -316,7 +318,8 @@ export function storiesOf(cloud: KillCloud): {
         async () => (await ask<Instance>('GET', `/instances/${strandId}`)).state === 'running',
         WORK_MS,
       )
-      const digest = (await cloud.inside('second', `sha256sum ${FILE}`)).split(' ')[0]
+      const look = () => cloud.inside('second', `sha256sum ${FILE}`).catch(() => null)
+      const digest = (await eventually('it answers', look, WORK_MS)).split(' ')[0]
       assert.equal(digest, chosen!.digest, 'the new instance shows other bytes')
       await ask('DELETE', `/instances/${strandId}?purge=true`)
       await strandIsGone(strandId)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { filesOf, readRecord } from '../../../src/drivers/compute/qemu/record.ts'
 import { lastClaim } from '../../../src/drivers/tasks/child.ts'
 import { identityOf, isAlive, type ProcessIdentity, signalProcess } from '../../../src/lib/process-identity.ts'
+import { waitFor } from '../../../src/lib/wait.ts'
 import { livingProcesses } from '../../../src/main/process-table.ts'
 import type { InstanceId } from '../../../src/model/ids.ts'
 import { processesWith } from '../../havn.ts'
@@ -11,6 +12,9 @@ import type { KillCloud } from './cloud.ts'
 /** `machine`: the QEMU of the work; `task`: its detached process; `reader`: the qemu-nbd that serves a stopped disk. */
 export const VICTIMS = ['worker', 'api', 'supervisor', 'database', 'machine', 'task', 'reader', 'store'] as const
 export type Victim = (typeof VICTIMS)[number]
+
+/** On a busy machine. */
+const START_MS = 5_000
 
 /** Whose processes are meant; null where they are not known, or not there. */
 export interface Target {
@@ -50,12 +54,18 @@ async function find(
       return process && isAlive(process) ? process : null
     }
     case 'task':
-      return taskId === null ? null : (await lastClaim(join(havn.paths.tasks, taskId))).identity
+      // The step that starts it has begun, or will not.
+      return taskId === null ? null : waitFor(() => claimOf(join(havn.paths.tasks, taskId)), { timeoutMs: START_MS })
     case 'reader': {
       const [pid] = processesWith(`--socket=${havn.paths.run}/${cloud.machineId}/`)
       return pid === undefined ? null : identityOf(pid)
     }
   }
+}
+
+async function claimOf(folder: string): Promise<ProcessIdentity | null> {
+  const { identity } = await lastClaim(folder)
+  return identity && isAlive(identity) ? identity : null
 }
 
 /** The supervisor brings everybody back; only itself and the store are ours to bring. */

@@ -43,7 +43,8 @@ export function walkerOf(cloud: KillCloud) {
       const at = await cloud.gate.nextWaiting(isOver)
       if (at === null) break
       const { kind, step, spreadMs } = places[at]!
-      const isBefore = random() < 0.4
+      // A task has not begun before its step has.
+      const isBefore = victim !== 'task' && random() < 0.4
       const pauseMs = isBefore ? 0 : Math.round(random() * spreadMs)
       if (!isBefore) await cloud.gate.letThrough(at)
       await delay(pauseMs) // this is the moment that was chosen, nothing is waited for
