@@ -8,7 +8,7 @@
  * waited for, and what is unknown in the end because of it says nothing about the backup: a proof from before still holds. A machine that lost its process is booted again: a backup is not
  * bad because somebody killed a QEMU.
  */
-import { CloudError } from '../model/errors.ts'
+import { CloudError, type ErrorCode } from '../model/errors.ts'
 import type { BackupId, ReceiptId } from '../model/ids.ts'
 import type { OperationKind } from '../model/operation.ts'
 import type { ReceiptCheck } from '../model/receipt.ts'
@@ -39,6 +39,8 @@ const SLOT_WAIT_MS = 500
 /** A host in trouble is given this many tries before the receipt says so. */
 const TRIES_MAX = 6
 const KINDS: readonly OperationKind[] = ['backup.verify']
+/** Of the host or the store: it says nothing about the bytes. */
+const TROUBLE: readonly ErrorCode[] = ['unavailable', 'no_capacity']
 /** Without them nothing is proven; an image without an agent, or with a file system of its own, may pass. */
 const NEEDED: readonly ReceiptCheck['name'][] = ['digests', 'image', 'boot']
 
@@ -94,7 +96,7 @@ async function restore(context: Context): Promise<Outcome<ReceiptStep>> {
   }
   if (look.kind === 'failed') {
     if ((await restores.getBackup(db, backupId)).state !== 'completed') return abandon(receiptId, backupId)
-    const outcome = look.error.code === 'conflict' ? 'failed' : 'unknown'
+    const outcome = TROUBLE.includes(look.error.code) ? 'unknown' : 'failed'
     return fails(receiptId, { name: 'digests', outcome, detail: look.error.message })
   }
   const { chunks, writtenBytes, ms } = look.outcome
