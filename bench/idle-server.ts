@@ -1,5 +1,5 @@
 /** The control plane of bench/idle.ts: API and worker in one process, which ends with the channel to its parent. */
-import { reconcileInstances } from '../src/jobs/reconcile-instances.ts'
+import { reconcileInstances } from '../src/jobs/instance/reconcile.ts'
 import { startApi } from '../src/main/api.ts'
 import { bootstrap } from '../src/main/bootstrap.ts'
 import { readConfig } from '../src/main/config.ts'

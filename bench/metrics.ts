@@ -5,7 +5,7 @@
  * that the one asked for is one among many.
  */
 import { sql } from 'kysely'
-import { sampleStats } from '../src/jobs/sample-stats.ts'
+import { sampleStats } from '../src/jobs/metrics/sample.ts'
 import type { ReconcilerTools } from '../src/jobs/tools.ts'
 import type { InstanceId } from '../src/model/ids.ts'
 import { GRANULARITIES, type Granularity } from '../src/model/metric.ts'

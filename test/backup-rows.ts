@@ -1,7 +1,7 @@
 /** A backup in the database and the link to it, for bytes that no strand brought. */
 import { sql } from 'kysely'
 import { newIdentity } from '../src/model/ids.ts'
-import { signLink } from '../src/services/backup-signature.ts'
+import { signLink } from '../src/services/backups/signature.ts'
 import type { BackupStage, Uploaded } from './backup-stage.ts'
 import type { Cloud } from './cloud.ts'
 

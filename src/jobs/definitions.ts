@@ -1,10 +1,10 @@
 /** Every strand there is: what a worker runs, and what the crash tests run through. */
 
-import { backupStrand } from './backup.ts'
+import { backupStrand } from './backup/backup.ts'
 import type { StrandDefinition } from './engine/strand.ts'
-import { imageStrand } from './image.ts'
-import { instanceStrand } from './instance.ts'
-import { receiptStrand } from './receipt.ts'
+import { imageStrand } from './image/image.ts'
+import { instanceStrand } from './instance/instance.ts'
+import { receiptStrand } from './receipt/receipt.ts'
 import type { WorkerTools } from './tools.ts'
 
 export const DEFINITIONS: readonly StrandDefinition<WorkerTools>[] = [

@@ -7,7 +7,7 @@ import type { BackupId, HostId, InstanceId } from '../model/ids.ts'
 import type { ListedChunk, StoredChunk } from '../store/backup-chunks.ts'
 import type { Db } from '../store/db.ts'
 import type { Retention } from '../store/roll-up.ts'
-import type { Slow } from './sample-stats.ts'
+import type { Slow } from './metrics/sample.ts'
 
 /** Detached work on the host, found again by its id. */
 export interface TaskTools {

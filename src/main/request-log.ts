@@ -1,7 +1,7 @@
 /**
- * The log of a process that serves requests: each as one JSON line in `logs/requests.log` (or a file of its own), and what somebody should look at
- * also as a readable line on standard error, from where it reaches the supervisor's log. Lines are gathered for a
- * moment, because a write for each would cost more than many a request.
+ * The log of a process that serves requests: each as one JSON line in `logs/requests.log` (or a file of its own), and
+ * what somebody should look at also as a readable line on standard error, from where it reaches the supervisor's log.
+ * Lines are gathered for a moment, because a write for each would cost more than many a request.
  */
 import { join } from 'node:path'
 import type { FastifyServerOptions } from 'fastify'

@@ -1,8 +1,8 @@
 /**
  * The supervisor: takes the home's lock, brings what is missing, and keeps the control plane running until it is told
- * to stop. Its children are PostgreSQL, the worker, the API, the S3 processes and, when wanted, rsync; machines and long tasks are nobody's children and go on
- * without it. A supervisor that was killed leaves a PostgreSQL, which the next one takes over, and the others,
- * which end by themselves or are ended here.
+ * to stop. Its children are PostgreSQL, the worker, the API, the S3 processes and, when wanted, rsync; machines and
+ * long tasks are nobody's children and go on without it. A supervisor that was killed leaves a PostgreSQL, which the
+ * next one takes over, and the others, which end by themselves or are ended here.
  */
 import { join } from 'node:path'
 import { createClient } from '../cli/client.ts'

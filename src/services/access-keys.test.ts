@@ -8,7 +8,7 @@ import { SCOPES } from '../model/scopes.ts'
 import * as store from '../store/buckets.ts'
 import { execute } from '../store/db.ts'
 import * as accessKeys from './access-keys.ts'
-import { createBucketMemory } from './bucket-memory.ts'
+import { createBucketMemory } from './buckets/memory.ts'
 import type { Ctx } from './ctx.ts'
 import { createSigners } from './signers.ts'
 

@@ -7,8 +7,8 @@ import { S3Error } from '../model/s3-error.ts'
 import type { Tags } from '../model/tags.ts'
 import * as objectSettings from '../store/object-settings.ts'
 import { seqOfVersionId } from '../store/version-ids.ts'
-import { authorize, bypassesGovernance, missingKey, type Wish } from './access.ts'
-import { resolveAcl } from './acls.ts'
+import { authorize, bypassesGovernance, missingKey, type Wish } from './buckets/access.ts'
+import { resolveAcl } from './buckets/acls.ts'
 import type { S3Ctx } from './s3-ctx.ts'
 
 export interface ObjectRef {

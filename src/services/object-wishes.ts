@@ -8,8 +8,8 @@ import type { ObjectProperties } from '../model/object.ts'
 import type { ObjectWish } from '../model/object-wish.ts'
 import { S3Error } from '../model/s3-error.ts'
 import { now } from '../store/db.ts'
-import { authorize } from './access.ts'
-import { resolveAcl } from './acls.ts'
+import { authorize } from './buckets/access.ts'
+import { resolveAcl } from './buckets/acls.ts'
 import type { S3Ctx } from './s3-ctx.ts'
 
 export interface GrantedWish {

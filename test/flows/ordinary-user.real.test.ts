@@ -18,7 +18,7 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { after, before, test } from 'node:test'
-import type { Instance } from '../../src/dialects/native/contract.ts'
+import type { Instance } from '../../src/dialects/native/contract/instances.ts'
 import { execute, freePorts, type Outcome, processesWith } from '../havn.ts'
 
 const ROOT = join(import.meta.dirname, '../..')

@@ -20,7 +20,10 @@ export interface Call {
 export interface Teller {
   /** The answer to one call, whatever it is; fails unless it is documented. */
   ask(name: string, call?: Call): Promise<Told & { json: Json }>
-  /** The same of a call that must succeed, with a body as documented. A POST is done once more, and once otherwise, under its Idempotency-Key. */
+  /**
+   * The same of a call that must succeed, with a body as documented. A POST is done once more, and once otherwise,
+   * under its Idempotency-Key.
+   */
   tell(name: string, call?: Call): Promise<Json>
 }
 

@@ -276,7 +276,10 @@ function once<T>(make: () => T): () => T {
   }
 }
 
-/** A change or a look at a secret that was refused after the caller was known, or a credential that was wrong, is on record; 429s are not. */
+/**
+ * A change or a look at a secret that was refused after the caller was known, or a credential that was wrong, is on
+ * record; 429s are not.
+ */
 async function noteRefusal(
   { db, records }: ApiContext,
   request: FastifyRequest,

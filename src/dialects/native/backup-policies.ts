@@ -1,5 +1,5 @@
 import { defined } from '../../lib/defined.ts'
-import * as policies from '../../services/backup-policies.ts'
+import * as policies from '../../services/backups/policies.ts'
 import { route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
 import { presentPolicy } from './present/backup-policies.ts'

@@ -1,6 +1,6 @@
 /** Buckets as resources; their bytes go through the S3 protocol. */
 import { defined } from '../../lib/defined.ts'
-import * as buckets from '../../services/buckets.ts'
+import * as buckets from '../../services/buckets/buckets.ts'
 import { route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
 import { presentBucket, presentHour } from './present/buckets.ts'

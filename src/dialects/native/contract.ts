@@ -55,6 +55,3 @@ export const endpoints = {
   ...statusEndpoints,
   ...eventsEndpoints,
 }
-
-export type { Image } from './contract/images.ts'
-export type { Instance } from './contract/instances.ts'

@@ -1,4 +1,4 @@
-import * as receipts from '../../services/receipts.ts'
+import * as receipts from '../../services/backups/receipts.ts'
 import { Answer, route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
 import { page } from './present/common.ts'

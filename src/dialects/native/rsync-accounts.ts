@@ -1,4 +1,4 @@
-import * as rsyncAccounts from '../../services/rsync-accounts.ts'
+import * as rsyncAccounts from '../../services/backups/rsync-accounts.ts'
 import { route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
 import { presentRsyncAccount } from './present/rsync-accounts.ts'

@@ -1,5 +1,5 @@
 import { defined } from '../../lib/defined.ts'
-import * as buckets from '../../services/buckets.ts'
+import * as buckets from '../../services/buckets/buckets.ts'
 import { route } from '../http/route.ts'
 import { endpoints } from './contract.ts'
 

@@ -3,7 +3,7 @@
  * name begins with a dot, so no object is hidden by it.
  */
 import { S3Error } from '../../model/s3-error.ts'
-import type { BackupImage, BackupImages } from '../../services/backup-images.ts'
+import type { BackupImage, BackupImages } from '../../services/backups/images.ts'
 import { judgeRead, rangeStillHolds } from '../../services/objects/conditions.ts'
 import { rangeOf } from '../../services/objects/ranges.ts'
 import type { Words } from './call.ts'

@@ -1,7 +1,7 @@
 /** Buckets themselves: what there is, making one, dropping it, where it lies. */
 import { isBucketName } from '../../model/bucket.ts'
 import { S3Error } from '../../model/s3-error.ts'
-import * as buckets from '../../services/buckets.ts'
+import * as buckets from '../../services/buckets/buckets.ts'
 import { aclOfHeaders } from './acl.ts'
 import type { BucketOperation, NameOperation, ServiceOperation } from './operation.ts'
 import { escapeXml, group, leaf, resultXml, urlEncode, type Xml } from './xml.ts'

@@ -1,7 +1,7 @@
 /** Cross-origin rules as XML (S3 API, "PutBucketCors"). */
 import { CORS_METHODS, CORS_RULES_MAX, type CorsRule } from '../../model/cors.ts'
 import { S3Error } from '../../model/s3-error.ts'
-import * as settings from '../../services/bucket-settings.ts'
+import * as settings from '../../services/buckets/settings.ts'
 import type { BucketOperation } from './operation.ts'
 import { group, leaf, resultXml } from './xml.ts'
 import {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Encryption } from '../../model/object.ts'
 import { S3Error } from '../../model/s3-error.ts'
-import type { EncryptionWish } from '../../services/encryption.ts'
+import type { EncryptionWish } from '../../services/buckets/encryption.ts'
 import type { S3Ctx } from '../../services/s3-ctx.ts'
 import type { HeaderSource } from './object-headers.ts'
 

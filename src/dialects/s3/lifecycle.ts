@@ -2,7 +2,7 @@
 import { LIFECYCLE_RULES_MAX, type LifecycleRule } from '../../model/lifecycle.ts'
 import { S3Error } from '../../model/s3-error.ts'
 import { type Tags, tagsOf } from '../../model/tags.ts'
-import * as settings from '../../services/bucket-settings.ts'
+import * as settings from '../../services/buckets/settings.ts'
 import { parseInstant } from './object-headers.ts'
 import type { BucketOperation } from './operation.ts'
 import { group, leaf, resultXml, type Xml } from './xml.ts'

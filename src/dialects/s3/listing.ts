@@ -1,8 +1,8 @@
 /** ListObjects, ListObjectsV2 and ListObjectVersions (S3 API reference). */
 import type { AccountId } from '../../model/ids.ts'
 import { S3Error } from '../../model/s3-error.ts'
+import { type Owner, ownersOf } from '../../services/buckets/owners.ts'
 import * as listing from '../../services/object-listing.ts'
-import { type Owner, ownersOf } from '../../services/owners.ts'
 import type { BucketCall, BucketOperation } from './operation.ts'
 import { type KeyWriter, keyWriter, limitOf, textOrNull } from './paging.ts'
 import { group, leaf, resultXml, type Xml } from './xml.ts'

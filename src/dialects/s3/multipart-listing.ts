@@ -1,7 +1,8 @@
 /** ListParts and ListMultipartUploads (S3 API reference). */
+
+import { ownersOf } from '../../services/buckets/owners.ts'
 import * as uploads from '../../services/multipart/uploads.ts'
 import * as listing from '../../services/object-listing.ts'
-import { ownersOf } from '../../services/owners.ts'
 import { commonPrefixes, ownerXml } from './listing.ts'
 import { uploadIdOf } from './multipart.ts'
 import type { BucketOperation, ObjectOperation } from './operation.ts'

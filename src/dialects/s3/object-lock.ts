@@ -8,7 +8,7 @@ import {
   type RetentionMode,
 } from '../../model/object-lock.ts'
 import { S3Error } from '../../model/s3-error.ts'
-import * as bucketSettings from '../../services/bucket-settings.ts'
+import * as bucketSettings from '../../services/buckets/settings.ts'
 import * as objectSettings from '../../services/object-settings.ts'
 import { parseInstant } from './object-headers.ts'
 import type { BucketOperation, ObjectOperation } from './operation.ts'

@@ -1,7 +1,7 @@
 /** The bucket's policy: JSON in, the same JSON out. */
 import { S3Error } from '../../model/s3-error.ts'
-import { policyOf } from '../../services/access.ts'
-import * as settings from '../../services/bucket-settings.ts'
+import { policyOf } from '../../services/buckets/access.ts'
+import * as settings from '../../services/buckets/settings.ts'
 import type { BucketOperation } from './operation.ts'
 import { leaf, resultXml } from './xml.ts'
 

@@ -1,7 +1,7 @@
 /** The public access block and ownership of objects, as XML. */
 import type { BucketSettings } from '../../model/bucket.ts'
 import { S3Error } from '../../model/s3-error.ts'
-import * as settings from '../../services/bucket-settings.ts'
+import * as settings from '../../services/buckets/settings.ts'
 import type { BucketOperation } from './operation.ts'
 import { group, leaf, resultXml } from './xml.ts'
 import {

@@ -1,7 +1,7 @@
 /** Tags of buckets and objects as XML (S3 API, "Tagging"). */
 import { S3Error } from '../../model/s3-error.ts'
 import { type Tags, tagsOf } from '../../model/tags.ts'
-import * as bucketSettings from '../../services/bucket-settings.ts'
+import * as bucketSettings from '../../services/buckets/settings.ts'
 import * as objectSettings from '../../services/object-settings.ts'
 import type { BucketOperation, ObjectCall, ObjectOperation } from './operation.ts'
 import { objectRef, versionHeader } from './version.ts'

@@ -1,6 +1,6 @@
 /** Versioning and default encryption of a bucket, as XML. */
 import { S3Error } from '../../model/s3-error.ts'
-import * as settings from '../../services/bucket-settings.ts'
+import * as settings from '../../services/buckets/settings.ts'
 import type { BucketOperation } from './operation.ts'
 import { group, leaf, resultXml } from './xml.ts'
 import { allowOnly, booleanOf, findChild, findText, getChild, getText, malformed, parseXml } from './xml-parse.ts'

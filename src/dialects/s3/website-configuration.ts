@@ -1,7 +1,7 @@
 /** How a bucket is shown as a web site, as XML (S3 API, "PutBucketWebsite"). Who shows it is website.ts. */
 import { S3Error } from '../../model/s3-error.ts'
 import { ROUTING_RULES_MAX, type RoutingRule, type Website } from '../../model/website.ts'
-import * as settings from '../../services/bucket-settings.ts'
+import * as settings from '../../services/buckets/settings.ts'
 import type { BucketOperation } from './operation.ts'
 import { group, leaf, resultXml, type Xml } from './xml.ts'
 import {

@@ -2,8 +2,8 @@
 import { z } from 'zod'
 import { BACKUP_FREQUENCIES, DEFAULT_SCHEDULE, isTimeOfDay, RETENTION_DAYS, WEEKDAYS } from '../../model/backup.ts'
 import { isUuid } from '../../model/ids.ts'
-import type { BackupPolicy } from '../../services/backup-policies.ts'
-import * as policies from '../../services/backup-policies.ts'
+import type { BackupPolicy } from '../../services/backups/policies.ts'
+import * as policies from '../../services/backups/policies.ts'
 import { route } from '../http/route.ts'
 import { Time, time } from './present.ts'
 

@@ -1,7 +1,7 @@
 /** Buckets, keys and tiers in WAYSCloud's words: those of its published page, and those that its clients read. */
 import { z } from 'zod'
 import type { AccessKey, KeyPair } from '../../services/access-keys.ts'
-import type * as buckets from '../../services/buckets.ts'
+import type * as buckets from '../../services/buckets/buckets.ts'
 import type { Ctx } from '../../services/ctx.ts'
 import { Time, time } from './present.ts'
 

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { STORAGE_TIERS } from '../../model/bucket.ts'
 import { invalidField } from '../../model/errors.ts'
 import * as accessKeys from '../../services/access-keys.ts'
-import * as buckets from '../../services/buckets.ts'
+import * as buckets from '../../services/buckets/buckets.ts'
 import { route } from '../http/route.ts'
 import {
   BucketKey,

@@ -130,8 +130,9 @@ export interface ExportVerbs {
   /**
    * The export `name` is open. The same one when it still is; otherwise it is opened anew, at another moment: an export
    * ends with the guest's process, with every verb that needs the stopped disk for itself (power never waits for a
-   * backup), and with the next export of the same instance: there is one at a time. From its moment on a mark of that name notes what changes. `changedSince` names an older mark: where that
-   * is there and sound, the source tells what changed since.
+   * backup), and with the next export of the same instance: there is one at a time. From its moment on a mark of that
+   * name notes what changes. `changedSince` names an older mark: where that is there and sound, the source tells what
+   * changed since.
    */
   openExport(
     spec: InstanceSpec,

@@ -5,7 +5,7 @@ import { type Encryption, type IncomingBody, PART_MAX_BYTES } from '../../model/
 import { S3Error } from '../../model/s3-error.ts'
 import * as store from '../../store/multipart.ts'
 import * as usage from '../../store/object-usage.ts'
-import { bodyKeyOf } from '../encryption.ts'
+import { bodyKeyOf } from '../buckets/encryption.ts'
 import { receiveBody } from '../object-bodies/receive.ts'
 import { keepOrDiscard } from '../objects/put.ts'
 import type { S3Ctx } from '../s3-ctx.ts'

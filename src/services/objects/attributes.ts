@@ -2,8 +2,8 @@
 import type { ObjectPart, ObjectVersion } from '../../model/object.ts'
 import { S3Error } from '../../model/s3-error.ts'
 import * as versions from '../../store/object-versions.ts'
-import { authorize } from '../access.ts'
-import { bodyKeyOf } from '../encryption.ts'
+import { authorize } from '../buckets/access.ts'
+import { bodyKeyOf } from '../buckets/encryption.ts'
 import type { S3Ctx } from '../s3-ctx.ts'
 import { findReadable, type Place } from './read.ts'
 

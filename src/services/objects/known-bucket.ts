@@ -4,7 +4,7 @@
  */
 import type { Bucket } from '../../model/bucket.ts'
 import { S3Error } from '../../model/s3-error.ts'
-import { authorize, type Wish } from '../access.ts'
+import { authorize, type Wish } from '../buckets/access.ts'
 import type { S3Ctx } from '../s3-ctx.ts'
 
 const CHANGES_MAX = 8 // a bucket that changes faster than a request runs

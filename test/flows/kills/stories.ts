@@ -10,7 +10,7 @@ import type { Operation } from '../../../src/dialects/native/contract/operations
 import type { ReceiptAccepted } from '../../../src/dialects/native/contract/receipts.ts'
 import { removeStoredMarks } from '../../../src/drivers/compute/qemu/exports/marks.ts'
 import { filesOf } from '../../../src/drivers/compute/qemu/record.ts'
-import { sweepBackups } from '../../../src/jobs/sweep-backups.ts'
+import { sweepBackups } from '../../../src/jobs/backup/sweep.ts'
 import { signalProcess } from '../../../src/lib/process-identity.ts'
 import type { BackupId, InstanceId, ReceiptId } from '../../../src/model/ids.ts'
 import { eventually } from '../../eventually.ts'

@@ -1,5 +1,5 @@
 import { DEFAULT_SCHEDULE } from '../../../model/backup.ts'
-import type * as policies from '../../../services/backup-policies.ts'
+import type * as policies from '../../../services/backups/policies.ts'
 import type * as contract from '../contract/backup-policies.ts'
 import { maybe } from './common.ts'
 

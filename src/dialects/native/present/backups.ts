@@ -1,4 +1,4 @@
-import type * as backups from '../../../services/backups.ts'
+import type * as backups from '../../../services/backups/backups.ts'
 import type * as contract from '../contract/backups.ts'
 import { maybe, time } from './common.ts'
 

@@ -1,4 +1,4 @@
-import type * as buckets from '../../../services/buckets.ts'
+import type * as buckets from '../../../services/buckets/buckets.ts'
 import type * as contract from '../contract/buckets.ts'
 
 type Hour = Awaited<ReturnType<typeof buckets.usage>>['hours'][number]

@@ -1,4 +1,4 @@
-import type * as receipts from '../../../services/receipts.ts'
+import type * as receipts from '../../../services/backups/receipts.ts'
 import type * as contract from '../contract/receipts.ts'
 import { maybe, time } from './common.ts'
 

@@ -1,4 +1,4 @@
-import type * as rsyncAccounts from '../../../services/rsync-accounts.ts'
+import type * as rsyncAccounts from '../../../services/backups/rsync-accounts.ts'
 import type * as contract from '../contract/rsync-accounts.ts'
 import { maybe } from './common.ts'
 

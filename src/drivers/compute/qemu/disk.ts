@@ -26,7 +26,10 @@ interface ImageInfo {
   'format-specific'?: { data?: { corrupt?: boolean; 'data-file'?: string } }
 }
 
-/** Throws `not_found` without the base, `invalid` when that is damaged or larger than the disk, `unavailable` when the host's disk is full. */
+/**
+ * Throws `not_found` without the base, `invalid` when that is damaged or larger than the disk, `unavailable` when the
+ * host's disk is full.
+ */
 export async function ensureDisk(input: DiskInput): Promise<void> {
   if (await exists(input.file)) return
   await sweep(input.file)

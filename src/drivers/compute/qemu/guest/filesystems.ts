@@ -37,7 +37,10 @@ interface Checker {
   isBad: (status: number) => boolean
 }
 
-/** e2fsck(8): the exit code is a sum; 1 = corrected, 4 = left uncorrected, 8 = gave up. Without -f it only does what a mount would. */
+/**
+ * e2fsck(8): the exit code is a sum; 1 = corrected, 4 = left uncorrected, 8 = gave up. Without -f it only does what a
+ * mount would.
+ */
 const EXT: Checker = {
   package: 'e2fsprogs',
   settle: { program: 'e2fsck', args: ['-p'], fine: [0, 1] },

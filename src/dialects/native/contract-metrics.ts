@@ -1,1 +1,0 @@
-export type { InstanceTraffic } from './contract/metrics.ts'
