@@ -12,6 +12,7 @@ import { type Api, startApi } from '../src/main/api.ts'
 import { bootstrap } from '../src/main/bootstrap.ts'
 import { type Config, readConfig } from '../src/main/config.ts'
 import { type AppContext, buildContext } from '../src/main/context.ts'
+import { endTasks } from '../src/main/end-tasks.ts'
 import { ensureInstallationKeys } from '../src/main/keys.ts'
 import { type S3, startS3 } from '../src/main/s3.ts'
 import { startWorker, type Worker } from '../src/main/worker.ts'
@@ -119,6 +120,7 @@ export async function startCloud(
       await s3.stop()
       await api.stop()
       await cloud.worker?.stop()
+      await endTasks(paths, () => {}) // a backup under way writes into the home
       await context.close()
       for (const clean of cleanups) await clean()
       await rm(home, { recursive: true, force: true })

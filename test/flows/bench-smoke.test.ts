@@ -40,8 +40,8 @@ const SMALL: Record<string, { options: string[]; prints: RegExp[] }> = {
   'backup.ts': {
     options: ['--data', '16', '--changes', '1', '--rounds', '1'],
     prints: [
-      /^full backup( +[\d.]+){4}$/m,
-      /^restore( +[\d.]+){2}/m,
+      /^full backup( +[\d.]+){5}$/m,
+      /^restore( +[\d.]+){3}/m,
       /^ratio full backup \/ qemu-img convert: \d/m,
       /^compress \(zstd\) +\d+/m,
     ],
